@@ -1,0 +1,200 @@
+// The documents `inbox/<accountId>/<yyyy-mm>`: the messages an account received or sent in a month of ids, the
+// receipts of what it sent, and what was recalled. Written by nodes only, read by their owner.
+// Messages are write-once and copied field by field from the outbox entry, so two nodes that deliver the same
+// message write the same bytes [DOC1]. Refuses to know whether a message is visible: see mailbox.ts.
+
+import type * as Y from 'yjs'
+import { isString, isTuple, readEntries, readEntry, setFlag } from './entries.ts'
+import { type AccountId, type MessageId, type Millis, nameToKey, parseAccountId, parseMessageId, parseMillis, parseName } from './ids.ts'
+import { LIMITS } from './limits.ts'
+import { type Read, type Result, fail, ok } from './prelude.ts'
+
+const MESSAGES = 'messages'
+const RECEIPTS = 'receipts'
+const RECALLED = 'recalled'
+/** What stands where a message was after it was purged [DOC3]: the key must stay, or a late delivery would bring it back. */
+const PURGED = 0
+
+/** A recipient or sender: an account id and the name shown when it was chosen. The id is empty only if never resolved [DEL3]. */
+export interface Person {
+  readonly id: AccountId | ''
+  readonly name: string
+}
+
+export interface Message {
+  readonly id: MessageId
+  readonly from: Person
+  readonly to: readonly Person[]
+  readonly text: string
+  readonly sentMs: Millis
+}
+
+export const RECEIPT_KINDS = ['delivered', 'opened', 'read', 'no-such-account', 'mailbox-full', 'bad-id', 'bad-name'] as const
+export type ReceiptKind = (typeof RECEIPT_KINDS)[number]
+export type FailureKind = 'no-such-account' | 'mailbox-full' | 'bad-id' | 'bad-name'
+export type MomentKind = Exclude<ReceiptKind, 'read'>
+
+/** Whom a receipt is about: an account id, or `@` and the name key of a recipient who was never resolved. */
+export type RecipientId = AccountId | `@${string}`
+
+/** What is known of one recipient of one message; a moment in ms for each kind but `read`. */
+export type Receipts = { readonly [Kind in MomentKind]?: Millis } & { readonly read?: boolean }
+
+export interface Receipt {
+  readonly messageId: MessageId
+  readonly recipientId: RecipientId
+  readonly kind: ReceiptKind
+  readonly value: Millis | boolean
+}
+
+// ---- people
+
+export const personToRecipient = (person: Person): RecipientId => (person.id === '' ? `@${nameToKey(person.name)}` : person.id)
+
+/** A pair [id, name] as documents hold it. The name is only a label, possibly with the `~abcd` of a contested one. */
+export const parsePerson = (value: unknown): Person | null => {
+  if (!isTuple(value, 2)) return null
+  const [idValue, name] = value
+  if (!isString(name) || name.length > LIMITS.nameCharactersMax * 2) return null
+  if (idValue === '') return parseName(name) === null ? null : { id: '', name }
+  const id = parseAccountId(idValue)
+  return id === null ? null : { id, name }
+}
+
+/** A list of people within the limit, or null. */
+export const parsePeople = (value: unknown): Person[] | null => {
+  if (!Array.isArray(value) || value.length > LIMITS.recipientsMax) return null
+  const people: Person[] = []
+  for (const item of value) {
+    const person = parsePerson(item)
+    if (person === null) return null
+    people.push(person)
+  }
+  return people
+}
+
+export const peopleToPairs = (people: readonly Person[]): [string, string][] => people.map(({ id, name }) => [id, name])
+
+const isSamePerson = (a: Person, b: Person): boolean => (a.id === '' || b.id === '' ? nameToKey(a.name) === nameToKey(b.name) : a.id === b.id)
+
+/** Whether two messages under one id say the same: sender, recipients and text. Names and the time are not compared [DEL8]. */
+export const isSameMessage = (a: Message, b: Message): boolean =>
+  isSamePerson(a.from, b.from) && a.text === b.text && a.to.length === b.to.length && a.to.every((person, i) => b.to[i] !== undefined && isSamePerson(person, b.to[i]))
+
+// ---- messages
+
+/** An entry of the root map `messages`; null for junk and for a purged message. */
+export const parseMessageEntry = (key: string, value: unknown): Message | null => {
+  const id = parseMessageId(key)
+  if (id === null || !isTuple(value, 4)) return null
+  const from = parsePerson(value[0])
+  const to = parsePeople(value[1])
+  const text = value[2]
+  const sentMs = parseMillis(value[3])
+  return from !== null && to !== null && isString(text) && sentMs !== null ? { id, from, to, text, sentMs } : null
+}
+
+/** Stores a message once. `different`: another message has this id already [DEL8]. A purged one counts as present. */
+export const addMessage = (doc: Y.Doc, message: Message): Result<'added' | 'present', 'different'> => {
+  if (isPurged(doc, message.id)) return ok('present')
+  const held = readMessage(doc, message.id)
+  if (held !== null) return isSameMessage(held, message) ? ok('present') : fail('different')
+  const { id, from, to, text, sentMs } = message
+  doc.transact(() => doc.getMap(MESSAGES).set(id, [[from.id, from.name], peopleToPairs(to), text, sentMs]))
+  return ok('added')
+}
+
+export const readMessage = (doc: Y.Doc, id: MessageId): Message | null => readEntry(doc, MESSAGES, id, parseMessageEntry)
+
+/** Whether anything is stored under an id, a purged message included: whoever delivers treats it as present. */
+export const hasMessage = (doc: Y.Doc, id: MessageId): boolean => isPurged(doc, id) || readMessage(doc, id) !== null
+
+export const readMessages = (doc: Y.Doc): Read<Map<MessageId, Message>> => {
+  const map = doc.getMap<unknown>(MESSAGES)
+  const value = new Map<MessageId, Message>()
+  let skipped = 0
+  for (const key of [...map.keys()].sort()) {
+    const entry = map.get(key)
+    const message = parseMessageEntry(key, entry)
+    if (message !== null) value.set(message.id, message)
+    else if (entry !== PURGED || parseMessageId(key) === null) skipped += 1
+  }
+  return { value, skipped }
+}
+
+/** Overwrites a message that was deleted for long enough [DOC3]; its id stays taken. */
+export const purgeMessage = (doc: Y.Doc, id: MessageId): void => setFlag(doc, MESSAGES, id, PURGED)
+
+export const isPurged = (doc: Y.Doc, id: MessageId): boolean => doc.getMap<unknown>(MESSAGES).get(id) === PURGED
+
+// ---- receipts
+
+const receiptToKey = (messageId: MessageId, recipientId: RecipientId, kind: ReceiptKind): string => `${messageId}/${recipientId}/${kind}`
+
+const parseRecipientId = (text: string | undefined): RecipientId | null => {
+  const id = parseAccountId(text)
+  if (id !== null) return id
+  return text !== undefined && text.startsWith('@') && parseName(text.slice(1)) !== null ? `@${text.slice(1)}` : null
+}
+
+/** An entry of the root map `receipts`. */
+export const parseReceiptEntry = (key: string, value: unknown): Receipt | null => {
+  const [messageText, recipientText, kindText, ...rest] = key.split('/')
+  const messageId = parseMessageId(messageText)
+  const recipientId = parseRecipientId(recipientText)
+  const kind = RECEIPT_KINDS.find(known => known === kindText)
+  if (messageId === null || recipientId === null || kind === undefined || rest.length > 0) return null
+  const parsed = kind === 'read' ? (typeof value === 'boolean' ? value : null) : parseMillis(value)
+  return parsed === null ? null : { messageId, recipientId, kind, value: parsed }
+}
+
+/** Adds a receipt: moments are written once, `read` is a register that follows the recipient's check mark. */
+export function addReceipt(doc: Y.Doc, messageId: MessageId, recipientId: RecipientId, kind: 'read', value: boolean): void
+export function addReceipt(doc: Y.Doc, messageId: MessageId, recipientId: RecipientId, kind: MomentKind, value: Millis): void
+export function addReceipt(doc: Y.Doc, messageId: MessageId, recipientId: RecipientId, kind: ReceiptKind, value: Millis | boolean): void {
+  const key = receiptToKey(messageId, recipientId, kind)
+  if (kind !== 'read' && readEntry(doc, RECEIPTS, key, parseReceiptEntry) !== null) return
+  setFlag(doc, RECEIPTS, key, value)
+}
+
+/** The receipts of one recipient of one message; empty if there are none. */
+export const readReceiptsOf = (doc: Y.Doc, messageId: MessageId, recipientId: RecipientId): Receipts => {
+  const found: Record<string, Millis | boolean> = {}
+  for (const kind of RECEIPT_KINDS) {
+    const receipt = readEntry(doc, RECEIPTS, receiptToKey(messageId, recipientId, kind), parseReceiptEntry)
+    if (receipt !== null) found[kind] = receipt.value
+  }
+  return found as Receipts
+}
+
+/** The receipts of the given recipients of a message, in their order; `recipients` defaults to those of the stored message. */
+export const readReceipts = (doc: Y.Doc, messageId: MessageId, recipients: readonly Person[] = readMessage(doc, messageId)?.to ?? []): Map<RecipientId, Receipts> =>
+  new Map(recipients.map(personToRecipient).map(recipientId => [recipientId, readReceiptsOf(doc, messageId, recipientId)]))
+
+/** All receipts of a document, by message and recipient. */
+export const readAllReceipts = (doc: Y.Doc): Read<Map<MessageId, Map<RecipientId, Receipts>>> => {
+  const { value: receipts, skipped } = readEntries(doc, RECEIPTS, parseReceiptEntry)
+  const value = new Map<MessageId, Map<RecipientId, Receipts>>()
+  for (const { messageId, recipientId, kind, value: said } of receipts) {
+    const ofMessage = value.get(messageId) ?? new Map<RecipientId, Receipts>()
+    ofMessage.set(recipientId, { ...ofMessage.get(recipientId), [kind]: said })
+    value.set(messageId, ofMessage)
+  }
+  return { value, skipped }
+}
+
+// ---- recalls
+
+/** Takes a message back [DEL7]; grow-only. Whether it vanishes depends on whether its reader had opened it. */
+export const recallMessage = (doc: Y.Doc, id: MessageId, ms: Millis): Result<'recalled' | 'present', never> => {
+  if (isRecalled(doc, id)) return ok('present')
+  setFlag(doc, RECALLED, id, ms)
+  return ok('recalled')
+}
+
+export const isRecalled = (doc: Y.Doc, id: MessageId): boolean => doc.getMap(RECALLED).has(id)
+
+export const readRecalled = (doc: Y.Doc): Read<Set<MessageId>> => {
+  const { value, skipped } = readEntries(doc, RECALLED, key => parseMessageId(key))
+  return { value: new Set(value), skipped }
+}

@@ -1,0 +1,104 @@
+// The documents `marks/<accountId>/<yyyy-mm>`: what an account did with its messages of a month of ids.
+// Written by its owner, by whatever device, and by nodes on the owner's behalf. One root map, `marks`:
+// `o:` opened is written once; `d:` deleted and `c:` checked are registers, so Undo can set them back [DOC3];
+// `k:` holds the outcome of a repeatable request, so that a repeat through any node gets the same answer.
+
+import type * as Y from 'yjs'
+import { isString, isTuple, readEntry, setFlag } from './entries.ts'
+import { type MessageId, type Millis, type RequestId, parseMessageId, parseMillis, parseRequestId } from './ids.ts'
+import { LIMITS } from './limits.ts'
+import { type Read, type Result, fail, ok } from './prelude.ts'
+
+export const MARKS = 'marks'
+
+export interface Mark {
+  readonly openedMs: Millis | null
+  readonly deleted: boolean
+  readonly checked: boolean
+}
+
+export const NO_MARK: Mark = { openedMs: null, deleted: false, checked: false }
+
+/** The outcome of a request, kept under its id. `fingerprint` tells the same request from another one under the same id. */
+export interface RequestRecord {
+  readonly requestId: RequestId
+  readonly fingerprint: string
+  /** JSON. */
+  readonly outcome: unknown
+}
+
+export type MarkEntry =
+  | { readonly type: 'opened'; readonly messageId: MessageId; readonly openedMs: Millis }
+  | { readonly type: 'deleted' | 'checked'; readonly messageId: MessageId; readonly flag: boolean }
+  | ({ readonly type: 'request' } & RequestRecord)
+
+/** An entry of the root map `marks`. */
+export const parseMarkEntry = (key: string, value: unknown): MarkEntry | null => {
+  const prefix = key.slice(0, 2)
+  const rest = key.slice(2)
+  if (prefix === 'k:') return parseRequestEntry(rest, value)
+  const messageId = parseMessageId(rest)
+  if (messageId === null) return null
+  if (prefix === 'o:') {
+    const openedMs = parseMillis(value)
+    return openedMs === null ? null : { type: 'opened', messageId, openedMs }
+  }
+  if (typeof value !== 'boolean') return null
+  if (prefix === 'd:') return { type: 'deleted', messageId, flag: value }
+  return prefix === 'c:' ? { type: 'checked', messageId, flag: value } : null
+}
+
+const parseRequestEntry = (id: string, value: unknown): MarkEntry | null => {
+  const requestId = parseRequestId(id)
+  if (requestId !== id || !isTuple(value, 2) || !isString(value[0])) return null
+  return { type: 'request', requestId, fingerprint: value[0], outcome: value[1] }
+}
+
+/** Moves a message out of the Inbox; the first opening's moment stays. */
+export const markOpened = (doc: Y.Doc, messageId: MessageId, openedMs: Millis): Result<'opened' | 'present', never> => {
+  if (readEntry(doc, MARKS, `o:${messageId}`, parseMarkEntry) !== null) return ok('present')
+  setFlag(doc, MARKS, `o:${messageId}`, openedMs)
+  return ok('opened')
+}
+
+export const setDeleted = (doc: Y.Doc, messageId: MessageId, deleted: boolean): void => setRegister(doc, `d:${messageId}`, deleted)
+export const setChecked = (doc: Y.Doc, messageId: MessageId, checked: boolean): void => setRegister(doc, `c:${messageId}`, checked)
+
+/** Absent reads as false, and saying so again writes nothing. */
+const setRegister = (doc: Y.Doc, key: string, flag: boolean): void => {
+  if (flag || doc.getMap(MARKS).has(key)) setFlag(doc, MARKS, key, flag)
+}
+
+export const readMark = (doc: Y.Doc, messageId: MessageId): Mark => {
+  const map = doc.getMap<unknown>(MARKS)
+  return { openedMs: parseMillis(map.get(`o:${messageId}`)), deleted: map.get(`d:${messageId}`) === true, checked: map.get(`c:${messageId}`) === true }
+}
+
+export const readMarks = (doc: Y.Doc): Read<Map<MessageId, Mark>> => {
+  const map = doc.getMap<unknown>(MARKS)
+  const value = new Map<MessageId, Mark>()
+  let skipped = 0
+  for (const key of [...map.keys()].sort()) {
+    const entry = parseMarkEntry(key, map.get(key))
+    if (entry === null) skipped += 1
+    else if (entry.type !== 'request') value.set(entry.messageId, withEntry(value.get(entry.messageId) ?? NO_MARK, entry))
+  }
+  return { value, skipped }
+}
+
+const withEntry = (mark: Mark, entry: Exclude<MarkEntry, { type: 'request' }>): Mark =>
+  entry.type === 'opened' ? { ...mark, openedMs: entry.openedMs } : { ...mark, [entry.type]: entry.flag }
+
+/** Keeps the outcome of a request, once. `reused`: the id was used for another request [COO5]. */
+export const rememberRequest = (doc: Y.Doc, record: RequestRecord): Result<RequestRecord, 'reused' | 'too-large'> => {
+  const held = readRequest(doc, record.requestId)
+  if (held !== null) return held.fingerprint === record.fingerprint ? ok(held) : fail('reused')
+  if (JSON.stringify(record.outcome).length > LIMITS.requestOutcomeBytesMax) return fail('too-large')
+  doc.transact(() => doc.getMap(MARKS).set(`k:${record.requestId}`, [record.fingerprint, record.outcome]))
+  return ok(record)
+}
+
+export const readRequest = (doc: Y.Doc, requestId: RequestId): RequestRecord | null => {
+  const entry = readEntry(doc, MARKS, `k:${requestId}`, parseMarkEntry)
+  return entry?.type === 'request' ? { requestId, fingerprint: entry.fingerprint, outcome: entry.outcome } : null
+}
