@@ -1,0 +1,121 @@
+// The product's view of the machine: what accounts, sessions, delivery, calls and attached clients may ask and do.
+// They see documents, the clock, holders and effects; never links, epochs of others, or the log's insides.
+//
+// A call's handler is run again from the start whenever something it needed has arrived, and writes only in its last run,
+// when nothing is missing any more. So no call needs a continuation, and a half-done one leaves nothing behind.
+
+import type * as Y from 'yjs'
+import type { AccountId, DocumentName, Epoch, Hlc, Millis, NameKey, NodeId, Pid, RequestId, SessionId } from '../../crdt-schema/ids.ts'
+import type { CommitNumber, Effect } from './events.ts'
+import type { Config } from './config.ts'
+import type { Directory } from './directory.ts'
+
+export type Phase = 'starting' | 'recovering' | 'syncing' | 'ready' | 'draining'
+
+export interface Desk {
+  readonly config: Config
+  readonly pid: Pid
+  readonly phase: Phase
+  /** Cluster time: the median wall clock of the ready members in view [CLK1]. */
+  readonly clusterMs: Millis
+  readonly monotonicMs: number
+  /** Names, accounts, sessions: indexed from the documents that hold them, kept current by every change. */
+  readonly directory: Directory
+
+  /** The loaded document, or null if it is not loaded (say so with `needs-documents`, which loads it). */
+  document(name: DocumentName): Y.Doc | null
+  /** Changes a loaded document in one transaction under this node's clientID; all edits of one step land in one commit. */
+  edit<Value>(name: DocumentName, change: (doc: Y.Doc) => Value): Value
+  /** Applies an update that the gate has passed to a loaded document, as coming from `client` (it is not echoed there). */
+  applyUpdate(name: DocumentName, update: Uint8Array, client: number): void
+  /** Keeps a document in memory, or asks for it to be loaded, until `unpin`; counted. */
+  pin(name: DocumentName): void
+  unpin(name: DocumentName): void
+  /** Opaque, equal on every node whose document has equal content. "0" for an empty or unknown document. Null while updates are unapplied. */
+  digestOf(name: DocumentName): string | null
+  /** Whether the node holds anything under this name, without loading it. */
+  isKnown(name: DocumentName): boolean
+  /** All names of documents held that start with `prefix`, sorted; cheap enough for a request, not for a message. */
+  documentsUnder(prefix: string): readonly DocumentName[]
+  /** Marks documents as gone for good, because of a fact committed in the same step [DOC8]. */
+  dropDocuments(names: readonly DocumentName[]): void
+
+  /** The commit that holds, or will hold, the newest change of the document (0: none since it was loaded). */
+  latestCommit(name: DocumentName): CommitNumber
+  /** The commit now collecting: whatever this step wrote is in it. */
+  readonly openCommit: CommitNumber
+  /** Commits up to this one are fsynced here, and what this node originated is acknowledged by every node in view [REP6]. */
+  readonly acknowledgedThrough: CommitNumber
+  /** The same, and what other nodes originated in them is acknowledged to those: clients may see it [STO2]. */
+  readonly settledThrough: CommitNumber
+  /** Pids on whose disk everything up to `settledThrough` is: this node and the ready nodes in view that are not behind, ascending. */
+  readonly holders: readonly Pid[]
+  /** How many members the cluster has, up or not. */
+  readonly memberCount: number
+  /** Nodes for clients to attach to, best first [SYN2]. */
+  readonly nodes: readonly { readonly pid: Pid; readonly url: string; readonly status: 'ready' | 'syncing' | 'down' }[]
+
+  /** `count` random bytes, unguessable. */
+  random(count: number): Uint8Array
+  emit(effect: Effect): void
+}
+
+// ---- grants [COO4]
+
+export interface SessionSeed {
+  readonly id: SessionId
+  readonly tokenHash: string
+  readonly expiresMs: Millis
+  readonly device: string
+}
+
+/** What only the coordinator may decide, as plain data that travels and is kept tentatively on every disk. */
+export type Grant =
+  | { readonly kind: 'create-account'; readonly requestId: RequestId; readonly accountId: AccountId; readonly shownName: string; readonly nameKey: NameKey; readonly passwordHash: string; readonly session: SessionSeed }
+  | { readonly kind: 'change-account'; readonly requestId: RequestId; readonly accountId: AccountId; readonly shownName: string | null; readonly nameKey: NameKey | null; readonly passwordHash: string | null; readonly keepSession: SessionId | null }
+  | { readonly kind: 'grant-session'; readonly requestId: RequestId; readonly accountId: AccountId; readonly takeOver: boolean; readonly session: SessionSeed }
+  | { readonly kind: 'remove-account'; readonly requestId: RequestId; readonly accountId: AccountId }
+  | { readonly kind: 'admit-member'; readonly requestId: RequestId; readonly pid: Pid | null; readonly nodeId: NodeId; readonly url: string }
+  | { readonly kind: 'remove-member'; readonly requestId: RequestId; readonly nodeId: NodeId }
+
+/** JSON-able; `code` of a refusal is the HTTP problem's code. */
+export type GrantOutcome =
+  | { readonly status: 'granted'; readonly value: Readonly<Record<string, string | number | boolean | null>> }
+  | { readonly status: 'refused'; readonly code: string }
+
+/** When and by whom a grant is committed. */
+export interface GrantStamp {
+  readonly hlc: Hlc
+  readonly epoch: Epoch
+}
+
+// ---- calls
+
+/** What has arrived for a call since it came in. */
+export interface Facts {
+  /** Cluster time when the call arrived: the same in every run. */
+  readonly arrivedMs: Millis
+  /** 64 random bytes, the same in every run of this call. */
+  readonly random: Uint8Array
+  readonly hash: string | null
+  readonly verified: { readonly match: number; readonly rehash: string | null } | null
+  readonly grant: GrantOutcome | null
+}
+
+/** What a handler says each time it runs. */
+export type Answer =
+  | { readonly status: 'needs-documents'; readonly documents: readonly DocumentName[] }
+  | { readonly status: 'needs-hash'; readonly password: string }
+  | { readonly status: 'needs-verify'; readonly password: string; readonly hashes: readonly string[] }
+  | { readonly status: 'needs-grant'; readonly grant: Grant }
+  | {
+      readonly status: 'done'
+      readonly httpStatus: number
+      /** JSON-able; a function when it tells where the write is stored. Problems: see api.ts. */
+      readonly body: unknown | ((storedOn: readonly Pid[]) => unknown)
+      /** What must hold before it leaves: nothing, this node's writes acknowledged [REP6], or all it reflects settled [STO2]. */
+      readonly wait: 'nothing' | 'acknowledged' | 'settled'
+      readonly retryAfterSeconds?: number
+    }
+  /** An event stream: the call stays open and streams.ts feeds it. */
+  | { readonly status: 'stream'; readonly accountId: AccountId; readonly sessionId: SessionId }
