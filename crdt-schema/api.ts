@@ -1,0 +1,199 @@
+// The calls of the HTTP API (DESIGN 8): for each its id, route, what it takes and what it gives, in one table from
+// which the node's routes, the checks both ways, OpenAPI and the type `Call` all follow. It is a trust boundary:
+// what `parseCall` let through is not parsed again. Shapes live in api-shapes.ts, failures in api-problems.ts.
+
+import * as v from 'valibot'
+import * as shapes from './api-shapes.ts'
+import type { ProblemCode } from './api-problems.ts'
+
+type Schema = v.GenericSchema<unknown, object>
+
+export interface CallDefinition {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** `:name` stands for one segment, decoded. */
+  readonly path: string
+  readonly summary: string
+  readonly token: 'needed' | 'not-needed'
+  /** Path and query, as the texts they are; no field of them has the name of another or of one in the body. */
+  readonly params: Schema
+  readonly query: Schema
+  /** null: no body. */
+  readonly body: Schema | null
+  /** Status of a success to what it answers; null: nothing, 204. */
+  readonly success: { readonly status: 200 | 201 | 204; readonly body: v.GenericSchema | null; readonly type: 'json' | 'stream' }
+  /** Codes of its own, beside those of every call [COMMON_CODES]. */
+  readonly codes: readonly ProblemCode[]
+}
+
+/** What every call may answer; `unauthorized` only where a token is needed. */
+export const COMMON_CODES = ['bad-request', 'unauthorized', 'too-large', 'too-many-requests', 'internal', 'not-ready', 'incomplete', 'busy', 'unknown'] as const satisfies readonly ProblemCode[]
+
+const NOTHING = v.strictObject({})
+const byMessage = v.strictObject({ id: shapes.messageId })
+const byDraft = v.strictObject({ id: shapes.draftId })
+const json = <Body extends v.GenericSchema>(status: 200 | 201, body: Body) => ({ status, body, type: 'json' }) as const
+const NO_CONTENT = { status: 204, body: null, type: 'json' } as const
+
+export const CALLS = {
+  'look-up-name': {
+    method: 'GET', path: '/api/accounts/:name', summary: 'Whether an account has this name', token: 'not-needed',
+    params: v.strictObject({ name: v.string() }), query: NOTHING, body: null,
+    success: json(200, v.strictObject({ name: v.string(), exists: v.boolean() })), codes: ['invalid-name'],
+  },
+  'create-account': {
+    method: 'POST', path: '/api/accounts', summary: 'Make an account and sign in', token: 'not-needed',
+    params: NOTHING, query: NOTHING, body: v.strictObject({ name: shapes.nameText, password: shapes.passwordText, device: v.exactOptional(shapes.deviceText) }),
+    success: json(201, shapes.signedIn), codes: ['wrong-credentials', 'registration-closed', 'name-taken', 'id-reused', 'invalid-name', 'weak-password', 'no-coordinator'],
+  },
+  'list-accounts': {
+    method: 'GET', path: '/api/accounts', summary: 'Accounts by name, a page at a time', token: 'needed',
+    params: NOTHING, query: v.strictObject({ prefix: v.exactOptional(shapes.nameText), after: v.exactOptional(shapes.nameText), limit: shapes.limitOf(200, 50) }), body: null,
+    success: json(200, v.strictObject({ accounts: v.array(shapes.account), next: v.exactOptional(v.string()) })), codes: [],
+  },
+  'read-me': {
+    method: 'GET', path: '/api/me', summary: 'The account of this session: rooms, settings, notice', token: 'needed',
+    params: NOTHING, query: NOTHING, body: null,
+    success: json(200, shapes.me), codes: [],
+  },
+  'change-me': {
+    method: 'PATCH', path: '/api/me', summary: 'Change the name or the password; a new password ends the other sessions', token: 'needed',
+    params: NOTHING, query: NOTHING, body: v.strictObject({ password: shapes.passwordText, name: v.exactOptional(shapes.nameText), newPassword: v.exactOptional(shapes.passwordText) }),
+    success: json(200, v.strictObject({ account: shapes.account })), codes: ['wrong-credentials', 'name-taken', 'id-reused', 'invalid-name', 'weak-password', 'no-coordinator'],
+  },
+  'remove-me': {
+    method: 'DELETE', path: '/api/me', summary: 'Remove the account for ever', token: 'needed',
+    params: NOTHING, query: NOTHING, body: v.strictObject({ password: shapes.passwordText }),
+    success: NO_CONTENT, codes: ['wrong-credentials', 'id-reused', 'no-coordinator'],
+  },
+  'create-session': {
+    method: 'POST', path: '/api/sessions', summary: 'Sign in', token: 'not-needed',
+    params: NOTHING, query: NOTHING,
+    body: v.strictObject({ name: shapes.nameText, password: shapes.passwordText, device: v.exactOptional(shapes.deviceText), takeOver: v.exactOptional(v.boolean()) }),
+    success: json(201, shapes.signedIn), codes: ['wrong-credentials', 'already-signed-in', 'id-reused', 'no-coordinator'],
+  },
+  'list-sessions': {
+    method: 'GET', path: '/api/sessions', summary: 'Where this account is signed in', token: 'needed',
+    params: NOTHING, query: NOTHING, body: null,
+    success: json(200, v.strictObject({ sessions: v.array(shapes.session) })), codes: [],
+  },
+  'end-session': {
+    method: 'DELETE', path: '/api/sessions/:id', summary: 'Sign out this session (`current`) or another one', token: 'needed',
+    params: v.strictObject({ id: v.union([v.literal('current'), shapes.sessionId]) }), query: NOTHING, body: null,
+    success: NO_CONTENT, codes: ['no-such-session'],
+  },
+  'count-inbox': {
+    method: 'GET', path: '/api/inbox', summary: 'How many messages wait unopened', token: 'needed',
+    params: NOTHING, query: NOTHING, body: null,
+    success: json(200, v.strictObject({ unopened: v.pipe(v.number(), v.integer(), v.minValue(0)) })), codes: [],
+  },
+  'open-inbox': {
+    method: 'POST', path: '/api/inbox/open', summary: 'Open the oldest unopened messages, or those named', token: 'needed',
+    params: NOTHING, query: NOTHING,
+    body: v.union([
+      v.strictObject({ count: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000)) }),
+      v.strictObject({ ids: v.pipe(v.array(shapes.messageId), v.maxLength(1000)) }),
+    ], 'Give either `count`, 1 to 1000, or `ids`, at most 1000'),
+    success: json(200, v.strictObject({ opened: v.array(shapes.message) })), codes: ['id-reused'],
+  },
+  'list-messages': {
+    method: 'GET', path: '/api/messages', summary: 'Opened and sent messages, newest first, a page at a time', token: 'needed',
+    params: NOTHING, query: v.strictObject({ before: v.exactOptional(v.pipe(v.string(), v.maxLength(256))), limit: shapes.limitOf(200, 50) }), body: null,
+    success: json(200, v.strictObject({ messages: v.array(shapes.message), next: v.exactOptional(v.string()) })), codes: [],
+  },
+  'send-message': {
+    method: 'POST', path: '/api/messages', summary: 'Send a message; the same id sends it once', token: 'needed',
+    params: NOTHING, query: NOTHING,
+    body: v.strictObject({ to: v.pipe(shapes.recipients, v.minLength(1)), text: v.pipe(v.string(), v.minLength(1)), id: v.exactOptional(shapes.messageId) }),
+    success: json(201, shapes.sentMessage), codes: ['id-reused', 'id-taken', 'bad-id'],
+  },
+  'change-message': {
+    method: 'PATCH', path: '/api/messages/:id', summary: 'Mark a message read or unread, or bring a deleted one back', token: 'needed',
+    params: byMessage, query: NOTHING, body: v.union([v.strictObject({ checked: v.boolean() }), v.strictObject({ deleted: v.literal(false) })], 'Give either `checked` or `deleted: false`'),
+    success: json(200, v.strictObject({ message: shapes.message })), codes: ['no-such-message'],
+  },
+  'delete-message': {
+    method: 'DELETE', path: '/api/messages/:id', summary: 'Delete a message; PATCH brings it back', token: 'needed',
+    params: byMessage, query: NOTHING, body: null,
+    success: NO_CONTENT, codes: ['no-such-message'],
+  },
+  'recall-message': {
+    method: 'POST', path: '/api/messages/:id/recall', summary: 'Take back a sent message that nobody has opened', token: 'needed',
+    params: byMessage, query: NOTHING, body: null,
+    success: json(200, v.strictObject({ recalled: v.boolean() })), codes: ['no-such-message'],
+  },
+  'list-drafts': {
+    method: 'GET', path: '/api/drafts', summary: 'All drafts', token: 'needed',
+    params: NOTHING, query: NOTHING, body: null,
+    success: json(200, v.strictObject({ drafts: v.array(shapes.draft) })), codes: [],
+  },
+  'put-draft': {
+    method: 'PUT', path: '/api/drafts/:id', summary: 'Make or edit a draft; `selected` stays as it is when left out', token: 'needed',
+    params: byDraft, query: NOTHING, body: v.strictObject({ to: shapes.recipients, text: v.string(), selected: v.exactOptional(v.boolean()) }),
+    success: json(200, v.strictObject({ draft: shapes.draft })), codes: ['bad-id'],
+  },
+  'delete-draft': {
+    method: 'DELETE', path: '/api/drafts/:id', summary: 'Discard a draft', token: 'needed',
+    params: byDraft, query: NOTHING, body: null,
+    success: NO_CONTENT, codes: ['no-such-draft'],
+  },
+  'send-drafts': {
+    method: 'POST', path: '/api/drafts/send', summary: 'Send the drafts named, or all that are selected', token: 'needed',
+    params: NOTHING, query: NOTHING,
+    body: v.union([v.strictObject({ ids: v.pipe(v.array(shapes.draftId), v.maxLength(1000)) }), v.strictObject({ selected: v.literal(true) })], 'Give either `ids`, at most 1000, or `selected: true`'),
+    success: json(200, shapes.sentDrafts), codes: ['id-reused'],
+  },
+  'follow-events': {
+    method: 'GET', path: '/api/events', summary: 'Server-sent events: message, message-changed, draft-changed, session-ended', token: 'needed',
+    params: NOTHING, query: NOTHING, body: null,
+    success: { status: 200, body: null, type: 'stream' }, codes: [],
+  },
+  'read-cluster': {
+    method: 'GET', path: '/api/cluster', summary: 'The nodes of the cluster as this one sees them', token: 'not-needed',
+    params: NOTHING, query: NOTHING, body: null,
+    success: json(200, shapes.cluster), codes: [],
+  },
+} as const satisfies Record<string, CallDefinition>
+
+export type CallType = keyof typeof CALLS
+
+type FieldsOf<Part> = Part extends v.GenericSchema ? v.InferOutput<Part> : unknown
+type Definition<Type extends CallType> = (typeof CALLS)[Type]
+
+/** A parsed call: its type and the fields of path, query and body side by side, ids branded. */
+export type CallOf<Type extends CallType> = { readonly type: Type } & FieldsOf<Definition<Type>['params']> &
+  FieldsOf<Definition<Type>['query']> &
+  FieldsOf<Definition<Type>['body']>
+export type Call = { [Type in CallType]: CallOf<Type> }[CallType]
+
+/** What a success of a call answers. */
+export type AnswerOf<Type extends CallType> = Definition<Type>['success']['body'] extends v.GenericSchema ? v.InferOutput<Definition<Type>['success']['body']> : null
+
+/** A request taken apart but not yet checked; `body` is what JSON.parse gave, undefined if there was none. */
+export interface RawCall {
+  readonly params: Readonly<Record<string, string>>
+  readonly query: Readonly<Record<string, string>>
+  readonly body: unknown
+}
+
+export type ParseOutcome = { readonly ok: true; readonly value: Call } | { readonly ok: false; readonly field: string; readonly reason: string }
+
+/** Checks a request against its call; on failure says which field is wrong, and how. */
+export const parseCall = (type: CallType, raw: RawCall): ParseOutcome => {
+  const definition: CallDefinition = CALLS[type]
+  const fields: object[] = []
+  const parts: [string, Schema, unknown][] = [['path', definition.params, raw.params], ['query', definition.query, raw.query]]
+  if (definition.body !== null) parts.push(['body', definition.body, raw.body])
+  else if (raw.body !== undefined && !isEmptyObject(raw.body)) return { ok: false, field: 'body', reason: 'this call takes no body' }
+  for (const [part, schema, value] of parts) {
+    const parsed = v.safeParse(schema, value)
+    if (!parsed.success) {
+      const [issue] = parsed.issues
+      return { ok: false, field: [part, v.getDotPath(issue)].filter(Boolean).join('.'), reason: issue.message }
+    }
+    fields.push(parsed.output)
+  }
+  return { ok: true, value: Object.assign({ type }, ...fields) as Call }
+}
+
+/** Many clients send `{}` where nothing is asked for. */
+const isEmptyObject = (value: unknown): boolean => typeof value === 'object' && value !== null && Object.keys(value).length === 0
