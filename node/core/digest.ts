@@ -63,7 +63,7 @@ export const digestOfTransaction = (transaction: Y.Transaction): Digest => {
 const digestOfCollected = (transaction: Y.Transaction, client: number, start: number, end: number): Digest => {
   const structs = transaction.doc.store.clients.get(client)
   if (structs === undefined) return ZERO
-  const named: {clock:number;len:number}[] = []
+  const named = transaction.deleteSet.clients.get(client) ?? []
   let sum = ZERO
   for (let index = Y.findIndexSS(structs, start); index < structs.length; index++) {
     const struct = structs[index]
