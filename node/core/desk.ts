@@ -73,7 +73,7 @@ export interface SessionSeed {
 export type Grant =
   | { readonly kind: 'create-account'; readonly requestId: RequestId; readonly accountId: AccountId; readonly shownName: string; readonly nameKey: NameKey; readonly passwordHash: string; readonly session: SessionSeed }
   | { readonly kind: 'change-account'; readonly requestId: RequestId; readonly accountId: AccountId; readonly shownName: string | null; readonly nameKey: NameKey | null; readonly passwordHash: string | null; readonly keepSession: SessionId | null }
-  | { readonly kind: 'grant-session'; readonly requestId: RequestId; readonly accountId: AccountId; readonly takeOver: boolean; readonly session: SessionSeed }
+  | { readonly kind: 'grant-session'; readonly requestId: RequestId; readonly accountId: AccountId; readonly takeOver: boolean; readonly session: SessionSeed; readonly provedHash: string /* the hash that the password fitted: must still be in force */; readonly rehash: string | null /* to put in its place */ }
   | { readonly kind: 'remove-account'; readonly requestId: RequestId; readonly accountId: AccountId }
   | { readonly kind: 'admit-member'; readonly requestId: RequestId; readonly pid: Pid | null; readonly nodeId: NodeId; readonly url: string }
   | { readonly kind: 'remove-member'; readonly requestId: RequestId; readonly nodeId: NodeId }
@@ -98,7 +98,8 @@ export interface Facts {
   /** 64 random bytes, the same in every run of this call. */
   readonly random: Uint8Array
   readonly hash: string | null
-  readonly verified: { readonly match: number; readonly rehash: string | null } | null
+  /** `hashes` as the run that asked listed them, since `match` is an index into that list and the next run may list others. */
+  readonly verified: { readonly hashes: readonly string[]; readonly match: number; readonly rehash: string | null } | null
   readonly grant: GrantOutcome | null
 }
 
