@@ -69,21 +69,21 @@ export const supervise = async ({ program, isBrowserWanted }) => {
     throw new Refusal(`${error.message}\nThe demo could not start; the end of the node's log is above.`)
   }
   const page = `${nodes.places[0].url}/#demo=${control.port}.${control.token}`
-  console.log(describe({ places: nodes.places, directory, page, ms: Date.now() - started }))
+  console.log(describe({ nodes, directory, page, ms: Date.now() - started }))
   if (isBrowserWanted) openBrowser(page)
   return finished
 }
 
-const describe = ({ places, directory, page, ms }) => `
+const describe = ({ nodes: { places, processIdOf }, directory, page, ms }) => `
 Starling runs: three nodes, ready in ${ms} ms.
 
-${places.map(({ pid, url }) => `  node ${pid}   ${url}`).join('\n')}
+${places.map(({ pid, url }) => `  node ${pid}   ${url}   (process ${processIdOf(pid)})`).join('\n')}
   data     ./${relative(ROOT, directory)}   (kept between runs; logs beside it)
   page     ${page}   (with kill and restart buttons)
 
 Three things to try:
   1. Create an account at node 0, a second one at ${places[1].url}, and write to each other.
-  2. Kill the node your page is attached to, on the Cluster page or with  kill -9 ID  while you type. Then a second one.
+  2. Kill the node your page is attached to, on the Cluster page or with  kill -9 PROCESS , while you type. Then a second one.
   3. npm run demo -- --script six   kills two of three in all six orders, under load, and counts what is left.
 
 Ctrl-C stops all three and loses nothing.
