@@ -12,6 +12,7 @@ const CLAIMS = 'claims'
 const RELEASED = 'released'
 const SECRETS = 'secrets'
 const REMOVED = 'removed'
+const REQUESTS = 'requests'
 
 // ---- names/<hh>
 
@@ -201,3 +202,34 @@ export const removeAccount = (doc: Y.Doc, accountId: AccountId, hlc: Hlc): Resul
 export const isAccountRemoved = (doc: Y.Doc, accountId: AccountId): boolean => doc.getMap(REMOVED).has(accountId)
 
 export const readRemovedAccounts = (doc: Y.Doc): Read<{ readonly accountId: AccountId; readonly hlc: Hlc }[]> => readEntries(doc, REMOVED, parseRemovedAccountEntry)
+
+/** A request that changed or removed an account, kept so that a repeat is recognised for ever [COO5]. */
+export interface AccountRequest {
+  readonly accountId: AccountId
+  readonly requestId: RequestId
+  /** Tells the same request from another one under the same id; never anything made from a password. */
+  readonly fingerprint: string
+  readonly hlc: Hlc
+}
+
+/** An entry of the root map `requests` of an accounts document. */
+export const parseAccountRequestEntry = (key: string, value: unknown): AccountRequest | null => {
+  const [account, request, ...rest] = key.split('/')
+  const accountId = parseAccountId(account)
+  const requestId = parseRequestId(request)
+  if (accountId === null || requestId === null || rest.length > 0 || !isTuple(value, 2)) return null
+  const [fingerprint] = value
+  const hlc = parseHlc(value[1])
+  return isString(fingerprint) && hlc !== null ? { accountId, requestId, fingerprint, hlc } : null
+}
+
+/** Keeps a request once; `reused`: its id was used for another request of this account. */
+export const rememberAccountRequest = (doc: Y.Doc, request: AccountRequest): Result<'remembered' | 'present', 'reused'> => {
+  const key = `${request.accountId}/${request.requestId}`
+  const held = readEntry(doc, REQUESTS, key, parseAccountRequestEntry)
+  if (held !== null) return held.fingerprint === request.fingerprint ? ok('present') : fail('reused')
+  doc.transact(() => doc.getMap(REQUESTS).set(key, [request.fingerprint, request.hlc]))
+  return ok('remembered')
+}
+
+export const readAccountRequests = (doc: Y.Doc): Read<AccountRequest[]> => readEntries(doc, REQUESTS, parseAccountRequestEntry)
