@@ -1,0 +1,39 @@
+// Passwords, removals and past requests of accounts: an index over the documents `accounts/<hh>`.
+// Keeps [COO8]: a removal once seen is never forgotten, whatever comes later. Passwords are known only as hashes.
+
+import { accountToDocument, type AccountId, type DocumentName, type RequestId } from '../../crdt-schema/ids.ts'
+import type { AccountRequest, Secret } from '../../crdt-schema/accounts.ts'
+import { addTo, removeFrom } from './name-index.ts'
+
+export const createAccountIndex = () => {
+  const removed = new Set<AccountId>()
+  const secretsByAccount = new Map<AccountId, Map<string, Secret>>()
+  const requests = new Map<string, AccountRequest>()
+
+  /** The hash in force: of the secret with the highest (hlc, n), or null. */
+  const secretOf = (id: AccountId): Secret | null => {
+    let current: Secret | null = null
+    for (const secret of secretsByAccount.get(id)?.values() ?? []) {
+      if (current === null || secret.hlc > current.hlc || (secret.hlc === current.hlc && secret.n > current.n)) current = secret
+    }
+    return current
+  }
+
+  const requestOf = (id: AccountId, requestId: RequestId): AccountRequest | null => requests.get(`${id}/${requestId}`) ?? null
+
+  const setRemoved = (id: AccountId): void => void removed.add(id)
+  const setSecret = (secret: Secret): void => addTo(secretsByAccount, secret.accountId, String(secret.n), secret)
+  const setRequest = (request: AccountRequest): void => void requests.set(`${request.accountId}/${request.requestId}`, request)
+
+  /** Forgets the secrets and requests of one document; not its removals. */
+  const forget = (name: DocumentName): void => {
+    for (const [id, secrets] of secretsByAccount) {
+      if (accountToDocument(id) === name) for (const n of secrets.keys()) removeFrom(secretsByAccount, id, n)
+    }
+    for (const [key, request] of requests) if (accountToDocument(request.accountId) === name) requests.delete(key)
+  }
+
+  return { isRemoved: (id: AccountId) => removed.has(id), removed: () => removed.values(), hasSecret: (id: AccountId) => secretsByAccount.has(id), secretOf, requestOf, setRemoved, setSecret, setRequest, forget }
+}
+
+export type AccountIndex = ReturnType<typeof createAccountIndex>
