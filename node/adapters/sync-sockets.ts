@@ -1,0 +1,182 @@
+// WebSockets of clients at /sync/<room>: bytes of y-websocket's protocol pass through to the core and back.
+// Refuses to know what a frame says, whose a room is and whether a token holds: the upgrade is always accepted, since a refused one
+// would be retried for ever, and the core closes with the codes of [SYN4].
+// Keeps [COR3]: frames, sockets, bytes before the core's first answer and unsent bytes are bounded. Keeps [COR4]: every socket has an error handler.
+
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { type RawData, WebSocket, WebSocketServer } from 'ws'
+import { LIMITS } from '../../crdt-schema/limits.ts'
+import type { ClientId, Event } from '../core/events.ts'
+
+export const SYNC_PATH = '/sync/'
+const SUBPROTOCOL = 'starling.v1'
+const TOKEN_PREFIX = 'starling.token.'
+const ROOM_CHARACTERS_MAX = 256
+const SOCKETS_MAX = 8_192
+/** Frames over clientFrameBytesMax that one socket may send: a page's offline work, and again when the node asks anew. */
+const LARGE_FRAMES_MAX = 4
+/** What may arrive before the core has answered anything: a state vector and what was typed meanwhile. */
+const UNANSWERED_BYTES_MAX = LIMITS.clientFrameBytesMax
+const UNSENT_BYTES_MAX = 1024 * 1024
+const UNSENT_BYTES_LOW = 256 * 1024
+/** A client that answers no ping from one to the next is gone. */
+const PING_MS = 30_000
+const CLOSE_MS = 2_000
+const TOO_LARGE = 4413
+const WS_TOO_LARGE = 1009
+const TRY_AGAIN_LATER = 1013
+const NOT_BINARY = 1003
+
+export interface SyncSocketsOptions {
+  readonly emit: (event: Event) => void
+  readonly log: (level: 'debug' | 'warn', event: string, fields: Readonly<Record<string, string | number>>) => void
+  readonly onBytes: (direction: 'in' | 'out', bytes: number) => void
+}
+
+export interface SyncSockets {
+  /** Takes over an upgrade request below /sync/, or names the HTTP status that refuses it. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): 'taken' | 400
+  send(client: ClientId, frame: Uint8Array): void
+  /** Closes with a code of [SYN4]; the core hears nothing of this client any more. */
+  close(client: ClientId, code: number, reason: string): void
+  /** Closes what is left with 1012 and stops the pings. */
+  shutDown(): void
+}
+
+interface Client {
+  readonly id: ClientId
+  readonly socket: WebSocket
+  isAnswered: boolean
+  isAlive: boolean
+  isFull: boolean
+  largeFrames: number
+}
+
+/** Tells a client of its too large frame by the code that it takes as final: it would send the same again after 1009. */
+class SyncSocket extends WebSocket {
+  override close(code?: number, reason?: string | Buffer): void {
+    super.close(code === WS_TOO_LARGE ? TOO_LARGE : code, code === WS_TOO_LARGE ? 'too large' : reason)
+  }
+}
+
+export const createSyncSockets = ({ emit, log, onBytes }: SyncSocketsOptions): SyncSockets => {
+  const clients = new Map<ClientId, Client>()
+  let lastClient: ClientId = 0
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: LIMITS.firstSyncFrameBytesMax,
+    perMessageDeflate: false,
+    clientTracking: false,
+    WebSocket: SyncSocket,
+    handleProtocols: offered => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false)
+  })
+
+  /** Forgets a client, so that nothing of it reaches the core any more, and hangs up. */
+  const hangUp = (client: Client, code: number, reason: string): void => {
+    clients.delete(client.id)
+    client.socket.close(code, reason)
+    setTimeout(() => client.socket.terminate(), CLOSE_MS).unref()
+  }
+
+  /** Closes for a reason the core does not know of yet. */
+  const reject = (client: Client, code: number, reason: string): void => {
+    log('debug', 'client-rejected', { code, reason })
+    hangUp(client, code, reason)
+    emit({ type: 'client-down', client: client.id })
+  }
+
+  const onMessage = (client: Client, data: RawData, isBinary: boolean): void => {
+    if (!clients.has(client.id)) return
+    if (!isBinary) return reject(client, NOT_BINARY, 'binary frames only')
+    const frame = toBytes(data)
+    onBytes('in', frame.length)
+    if (frame.length > LIMITS.clientFrameBytesMax && !(isSyncAnswer(frame) && ++client.largeFrames <= LARGE_FRAMES_MAX)) return reject(client, TOO_LARGE, 'too large')
+    emit({ type: 'client-frame', client: client.id, frame })
+  }
+
+  const attach = (socket: WebSocket, transport: Duplex, room: string, token: string | null, address: string): void => {
+    const client: Client = { id: ++lastClient, socket, isAnswered: false, isAlive: true, isFull: false, largeFrames: 0 }
+    socket.on('error', error => log('debug', 'client-error', { client: client.id, err: error.message }))
+    if (clients.size >= SOCKETS_MAX) return hangUp(client, TRY_AGAIN_LATER, 'too many clients')
+    clients.set(client.id, client)
+    let unanswered = 0
+    const count = (chunk: Buffer): void => {
+      unanswered += chunk.length
+      if (client.isAnswered) transport.off('data', count)
+      else if (unanswered > UNANSWERED_BYTES_MAX && clients.has(client.id)) reject(client, TOO_LARGE, 'too large')
+    }
+    transport.on('data', count)
+    socket.on('message', (data, isBinary) => onMessage(client, data, isBinary))
+    socket.on('pong', () => (client.isAlive = true))
+    socket.on('close', () => clients.delete(client.id) && emit({ type: 'client-down', client: client.id }))
+    emit({ type: 'client-up', client: client.id, room, token, address })
+  }
+
+  const pings = setInterval(() => {
+    for (const client of clients.values()) {
+      if (!client.isAlive) client.socket.terminate()
+      client.isAlive = false
+      client.socket.ping()
+    }
+  }, PING_MS)
+  pings.unref()
+
+  return {
+    upgrade: (request, socket, head) => {
+      const room = readRoom(request.url ?? '')
+      if (room === null) return 400
+      const token = readToken(request.headers['sec-websocket-protocol'])
+      server.handleUpgrade(request, socket, head, accepted => attach(accepted, socket, room, token, request.socket.remoteAddress ?? ''))
+      return 'taken'
+    },
+    send: (id, frame) => {
+      const client = clients.get(id)
+      if (client === undefined || client.socket.readyState !== WebSocket.OPEN) return
+      client.isAnswered = true
+      onBytes('out', frame.length)
+      client.socket.send(frame, () => {
+        if (!client.isFull || client.socket.bufferedAmount > UNSENT_BYTES_LOW) return
+        client.isFull = false
+        if (clients.has(id)) emit({ type: 'client-writable', client: id })
+      })
+      if (client.isFull || client.socket.bufferedAmount <= UNSENT_BYTES_MAX) return
+      client.isFull = true
+      emit({ type: 'client-full', client: id })
+    },
+    close: (id, code, reason) => {
+      const client = clients.get(id)
+      if (client !== undefined) hangUp(client, code, reason)
+    },
+    shutDown: () => {
+      clearInterval(pings)
+      for (const client of [...clients.values()]) hangUp(client, 1012, 'the node stops')
+    }
+  }
+}
+
+/** The room in a path like `/sync/<room>?…`, or null if it cannot be one. Whether it exists, the core says. */
+export const readRoom = (url: string): string | null => {
+  const [path = ''] = url.split('?', 1)
+  if (!path.startsWith(SYNC_PATH) || path.length > ROOM_CHARACTERS_MAX) return null
+  try {
+    return decodeURIComponent(path.slice(SYNC_PATH.length))
+  } catch {
+    return null // a stray % makes no room
+  }
+}
+
+/** The token among the offered subprotocols; it never travels in a URL, which logs and histories keep. */
+export const readToken = (offered: string | undefined): string | null => {
+  const token = (offered ?? '').split(',').map(name => name.trim()).find(name => name.startsWith(TOKEN_PREFIX))
+  return token === undefined ? null : token.slice(TOKEN_PREFIX.length)
+}
+
+/** A sync step 2: the first bytes of y-protocols' message type `sync` and sub-type `step 2`. */
+const isSyncAnswer = (frame: Uint8Array): boolean => frame[0] === 0 && frame[1] === 1
+
+/** A copy: a Buffer may be a view of a much larger chunk, and its `slice` does not copy as a Uint8Array's does. */
+const toBytes = (data: RawData): Uint8Array => {
+  const bytes = Array.isArray(data) ? Buffer.concat(data) : data
+  return bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : Uint8Array.from(bytes)
+}
