@@ -1,10 +1,11 @@
 // `npm run demo`: three nodes on this machine and a page; also `npm run demo -- --script six`.
 //
 //   --no-open        do not open a browser
+//   --data-dir DIR   where the data stays between runs (./.data)
 //   --script six     play all six orders in which two of three nodes can fail, under load, and end in a grid
 //   --runs N         play the script N times
 
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { playSix } from './demo/six.mjs'
 import { supervise } from './demo/supervisor.mjs'
@@ -13,13 +14,14 @@ import { install } from './lib/install.mjs'
 import { ROOT, Refusal, runMain } from './lib/paths.mjs'
 import { preflight } from './lib/preflight.mjs'
 
-const USAGE = 'Usage: npm run demo [-- [--no-open] | --script six [--runs N]]'
+const USAGE = 'Usage: npm run demo [-- [--no-open] [--data-dir DIR] | --script six [--runs N]]'
 
 const readOptions = () => {
   try {
     const { values } = parseArgs({
       options: {
         'no-open': { type: 'boolean', default: false },
+        'data-dir': { type: 'string', default: join(ROOT, '.data') },
         script: { type: 'string' },
         runs: { type: 'string', default: '1' },
         help: { type: 'boolean', short: 'h', default: false },
@@ -44,5 +46,6 @@ runMain(async () => {
   const missing = await build()
   if (missing.includes('node/main.ts')) throw new Refusal('There is no node/main.ts to run.')
   const program = join(ROOT, 'dist/node.js')
-  return options.script === 'six' ? playSix({ program, runs: Number(options.runs) }) : supervise({ program, isBrowserWanted: !options['no-open'] })
+  if (options.script === 'six') return playSix({ program, runs: Number(options.runs) })
+  return supervise({ program, directory: resolve(options['data-dir']), isBrowserWanted: !options['no-open'] })
 })

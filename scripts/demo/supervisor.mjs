@@ -1,10 +1,10 @@
-// Three nodes for a person to play with: starts them, says where they are, stops them on Ctrl-C. Data stays in .data.
+// Three nodes for a person to play with: starts them, says where they are, stops them on Ctrl-C. Their data stays.
 
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { createNodes, isPortFree } from '../lib/nodes.mjs'
-import { ROOT, Refusal, say } from '../lib/paths.mjs'
+import { Refusal, say } from '../lib/paths.mjs'
 import { startControl } from './control.mjs'
 
 const FIRST_PORT = 4000
@@ -12,8 +12,7 @@ const PORTS_TRIED_MAX = 200
 const NODE_COUNT = 3
 
 /** Runs the demo until Ctrl-C; resolves to the exit code. */
-export const supervise = async ({ program, isBrowserWanted }) => {
-  const directory = join(ROOT, '.data')
+export const supervise = async ({ program, directory, isBrowserWanted }) => {
   mkdirSync(directory, { recursive: true })
   const lock = takeLock(join(directory, 'demo.json'))
   const ports = await choosePorts()
@@ -78,7 +77,7 @@ const describe = ({ nodes: { places, processIdOf }, directory, page, ms }) => `
 Starling runs: three nodes, ready in ${ms} ms.
 
 ${places.map(({ pid, url }) => `  node ${pid}   ${url}   (process ${processIdOf(pid)})`).join('\n')}
-  data     ./${relative(ROOT, directory)}   (kept between runs; logs beside it)
+  data     ${directory}   (kept between runs; logs beside it)
   page     ${page}   (with kill and restart buttons)
 
 Three things to try:
