@@ -1,0 +1,282 @@
+// What the coordinator decides: whether a grant may be, and what it writes [COO4]. Pure but for `desk.edit`.
+// Keeps [COO5] (a repeat changes nothing and says the same), [COO6] names, [COO7] sessions, [COO8] removal.
+// Knows nothing of terms, promises and preparing: coordinator.ts does, and calls this with one grant per key at a time.
+
+import { type Claim, addClaim, addSecret, releaseClaim, removeAccount, rememberAccountRequest } from '../../crdt-schema/accounts.ts'
+import { type AccountId, type DocumentName, type Hlc, MEMBERS_DOCUMENT, type NameKey, type Pid, type RequestId, type SessionId, accountToDocument, nameToDocument, nextHlc, parsePid, sessionToDocument } from '../../crdt-schema/ids.ts'
+import { LIMITS } from '../../crdt-schema/limits.ts'
+import { addMember, removeMember } from '../../crdt-schema/members.ts'
+import { type Result, assert, fail, ok, unreachable } from '../../crdt-schema/prelude.ts'
+import { endSession, grantSession } from '../../crdt-schema/sessions.ts'
+import type { Desk, Grant, GrantOutcome, GrantStamp } from './desk.ts'
+
+type GrantOf<Kind extends Grant['kind']> = Extract<Grant, { kind: Kind }>
+type Judgement = Result<null, string>
+
+const ALLOWED = ok(null)
+
+/** What a grant is about: two grants that share a key are decided one after the other [COO4]. */
+export const grantKeys = (grant: Grant): readonly string[] => {
+  const request = `request:${grant.requestId}`
+  switch (grant.kind) {
+    case 'create-account':
+      return [request, `account:${grant.accountId}`, `name:${grant.nameKey}`]
+    case 'change-account':
+      return grant.nameKey === null ? [request, `account:${grant.accountId}`] : [request, `account:${grant.accountId}`, `name:${grant.nameKey}`]
+    case 'grant-session':
+    case 'remove-account':
+      return [request, `account:${grant.accountId}`]
+    case 'admit-member':
+    case 'remove-member':
+      return [request, 'members'] // one key for all: two nodes that ask for any free pid must not get the same
+    default:
+      return unreachable(grant)
+  }
+}
+
+/** The documents a grant reads or writes, beside those it drops. */
+export const documentsOfGrant = (grant: Grant): readonly DocumentName[] => {
+  switch (grant.kind) {
+    case 'create-account':
+      return [nameToDocument(grant.nameKey), accountToDocument(grant.accountId), sessionToDocument(grant.session.id)]
+    case 'change-account':
+      return grant.nameKey === null ? [accountToDocument(grant.accountId)] : [nameToDocument(grant.nameKey), accountToDocument(grant.accountId)]
+    case 'grant-session':
+      return [accountToDocument(grant.accountId), sessionToDocument(grant.session.id)]
+    case 'remove-account':
+      return [accountToDocument(grant.accountId)]
+    case 'admit-member':
+    case 'remove-member':
+      return [MEMBERS_DOCUMENT]
+    default:
+      return unreachable(grant)
+  }
+}
+
+/** Whether a grant may be, as things stand; a refusal's code is what the caller is told. */
+export const judgeGrant = (desk: Desk, grant: Grant): Judgement => {
+  switch (grant.kind) {
+    case 'create-account':
+      return judgeCreation(desk, grant)
+    case 'change-account':
+      return judgeChange(desk, grant)
+    case 'grant-session':
+      return judgeSession(desk, grant)
+    case 'remove-account':
+      return desk.directory.exists(grant.accountId) || desk.directory.isRemoved(grant.accountId) ? ALLOWED : fail('no-such-account')
+    case 'admit-member':
+      return judgeAdmission(desk, grant)
+    case 'remove-member':
+      return desk.directory.memberOf(grant.nodeId) === null ? fail('no-such-member') : ALLOWED
+    default:
+      return unreachable(grant)
+  }
+}
+
+/** Writes what a grant says and tells its outcome. A grant that was already applied writes nothing and tells the same. */
+export const applyGrant = (desk: Desk, grant: Grant, stamp: GrantStamp): GrantOutcome => {
+  const judgement = judgeGrant(desk, grant)
+  if (!judgement.ok) return { status: 'refused', code: judgement.code }
+  switch (grant.kind) {
+    case 'create-account':
+      return applyCreation(desk, grant, stamp)
+    case 'change-account':
+      return applyChange(desk, grant, stamp)
+    case 'grant-session':
+      return applySession(desk, grant, stamp)
+    case 'remove-account':
+      return applyRemoval(desk, grant, stamp)
+    case 'admit-member':
+      return applyAdmission(desk, grant, stamp)
+    case 'remove-member':
+      desk.edit(MEMBERS_DOCUMENT, doc => removeMember(doc, grant.nodeId, stamp.hlc))
+      return granted({ nodeId: grant.nodeId })
+    default:
+      return unreachable(grant)
+  }
+}
+
+const granted = (value: Extract<GrantOutcome, { status: 'granted' }>['value']): GrantOutcome => ({ status: 'granted', value })
+
+// ---- create-account
+
+const claimOfRequest = (desk: Desk, accountId: AccountId, requestId: RequestId): Claim | null => {
+  for (const claim of desk.directory.claimsOf(accountId)) if (claim.requestId === requestId) return claim
+  return null
+}
+
+/**
+ * A repeat comes in two ways. The very same grant, sent again or settled by the next coordinator, has the same hash. A repeat by
+ * the client has a fresh one, and nobody here can check the password: `unknown` makes its node run the call again,
+ * find the account and verify.
+ */
+const judgeCreation = (desk: Desk, grant: GrantOf<'create-account'>): Judgement => {
+  const { directory } = desk
+  if (directory.isRemoved(grant.accountId)) return fail('id-reused')
+  const made = claimOfRequest(desk, grant.accountId, grant.requestId)
+  if (made !== null) {
+    if (made.shownName !== grant.shownName) return fail('id-reused')
+    return directory.secretOf(grant.accountId)?.passwordHash === grant.passwordHash ? ALLOWED : fail('unknown')
+  }
+  return directory.ownerOfName(grant.nameKey) === null ? ALLOWED : fail('name-taken')
+}
+
+const applyCreation = (desk: Desk, grant: GrantOf<'create-account'>, stamp: GrantStamp): GrantOutcome => {
+  const { requestId, accountId, shownName, nameKey, passwordHash, session } = grant
+  if (claimOfRequest(desk, accountId, requestId) === null) {
+    desk.edit(nameToDocument(nameKey), doc => addClaim(doc, { nameKey, accountId, epoch: stamp.epoch, shownName, requestId, hlc: stamp.hlc }))
+    desk.edit(accountToDocument(accountId), doc => addSecret(doc, accountId, passwordHash, stamp.hlc))
+    desk.edit(sessionToDocument(session.id), doc => grantSession(doc, { ...session, accountId, rank: nextRank(desk, accountId), hlc: stamp.hlc }))
+  }
+  return granted({ accountId, name: desk.directory.nameOf(accountId), sessionId: session.id, expiresMs: session.expiresMs })
+}
+
+// ---- change-account
+
+/** Tells a change from another one under the same id, without anything made from a password. */
+export const changeToFingerprint = (shownName: string | null, changesPassword: 'new-password' | 'same-password'): string => JSON.stringify(['change', shownName, changesPassword])
+
+const fingerprintOf = (grant: GrantOf<'change-account'>): string => changeToFingerprint(grant.shownName, grant.passwordHash === null ? 'same-password' : 'new-password')
+
+const judgeChange = (desk: Desk, grant: GrantOf<'change-account'>): Judgement => {
+  const { directory } = desk
+  if (!directory.exists(grant.accountId)) return fail('no-such-account')
+  const repeated = directory.requestOf(grant.accountId, grant.requestId)
+  if (repeated !== null) return repeated.fingerprint === fingerprintOf(grant) ? ALLOWED : fail('id-reused')
+  return grant.nameKey === null || isFreeFor(desk, grant.nameKey, grant.accountId) ? ALLOWED : fail('name-taken')
+}
+
+const isFreeFor = (desk: Desk, nameKey: NameKey, accountId: AccountId): boolean => {
+  const owner = desk.directory.ownerOfName(nameKey)
+  return owner === null || owner === accountId
+}
+
+const applyChange = (desk: Desk, grant: GrantOf<'change-account'>, stamp: GrantStamp): GrantOutcome => {
+  const { requestId, accountId, shownName, nameKey, passwordHash } = grant
+  if (desk.directory.requestOf(accountId, requestId) === null) {
+    if (shownName !== null && nameKey !== null) rename(desk, { nameKey, accountId, epoch: stamp.epoch, shownName, requestId, hlc: stamp.hlc })
+    const secretHlc = toLater(stamp.hlc, desk.directory.secretOf(accountId)?.hlc ?? null)
+    desk.edit(accountToDocument(accountId), doc => {
+      if (passwordHash !== null) addSecret(doc, accountId, passwordHash, secretHlc)
+      rememberAccountRequest(doc, { accountId, requestId, fingerprint: fingerprintOf(grant), hlc: stamp.hlc })
+    })
+    if (passwordHash !== null) endSessions(desk, accountId, stamp.hlc, id => id !== grant.keepSession)
+  }
+  return granted({ accountId, name: desk.directory.nameOf(accountId) })
+}
+
+/**
+ * The latest hlc decides which secret and which name an account has. One written by a node whose clock was far ahead was not
+ * adopted [CLK1], so a change must go past what the account holds, or it would be granted and have no effect.
+ */
+const toLater = (hlc: Hlc, heldHlc: Hlc | null): Hlc => (heldHlc === null || heldHlc < hlc ? hlc : nextHlc(heldHlc, 0))
+
+const rename = (desk: Desk, asked: Claim): void => {
+  const claim = { ...asked, hlc: toLater(asked.hlc, desk.directory.currentClaimOf(asked.accountId)?.hlc ?? null) }
+  desk.edit(nameToDocument(claim.nameKey), doc => addClaim(doc, claim))
+  releaseClaims(desk, claim.accountId, claim, claim.hlc)
+}
+
+/** Releases an account's claims but those of the request that made `kept` [COO6]. */
+export const releaseClaims = (desk: Desk, accountId: AccountId, kept: Claim, hlc: Hlc): void => {
+  for (const claim of [...desk.directory.claimsOf(accountId)]) {
+    if (claim.released || claim.requestId === kept.requestId) continue
+    desk.edit(nameToDocument(claim.nameKey), doc => releaseClaim(doc, claim, claim.hlc > hlc ? claim.hlc : hlc))
+  }
+}
+
+// ---- grant-session
+
+const judgeSession = (desk: Desk, grant: GrantOf<'grant-session'>): Judgement => {
+  const { directory } = desk
+  if (directory.session(grant.session.id) !== null) return ALLOWED
+  if (!directory.exists(grant.accountId)) return fail('wrong-credentials')
+  const ofRequest = directory.sessionsOfRequest(grant.requestId)
+  if (ofRequest.some(session => session.accountId !== grant.accountId)) return fail('id-reused')
+  // The password was changed, or its hash renewed, between the check and now: run the call again.
+  if (directory.secretOf(grant.accountId)?.passwordHash !== grant.provedHash) return fail('unknown')
+  if (desk.config.sessionsPerAccount > 1 || grant.takeOver) return ALLOWED
+  const others = directory.liveSessionsOf(grant.accountId, desk.clusterMs).filter(session => !ofRequest.some(own => own.id === session.id))
+  return others.length === 0 ? ALLOWED : fail('already-signed-in')
+}
+
+const applySession = (desk: Desk, grant: GrantOf<'grant-session'>, stamp: GrantStamp): GrantOutcome => {
+  const { accountId, requestId, session, rehash } = grant
+  if (desk.directory.session(session.id) === null) {
+    const replaced = new Set(desk.directory.sessionsOfRequest(requestId).map(({ id }) => id))
+    desk.edit(sessionToDocument(session.id), doc => grantSession(doc, { ...session, accountId, rank: nextRank(desk, accountId), hlc: stamp.hlc }))
+    endSessions(desk, accountId, stamp.hlc, id => id !== session.id && (grant.takeOver || replaced.has(id)))
+    const over = new Set(sessionsOverLimit(desk, accountId))
+    endSessions(desk, accountId, stamp.hlc, id => over.has(id))
+    const secretHlc = toLater(stamp.hlc, desk.directory.secretOf(accountId)?.hlc ?? null)
+    if (rehash !== null) desk.edit(accountToDocument(accountId), doc => addSecret(doc, accountId, rehash, secretHlc))
+  }
+  return granted({ accountId, name: desk.directory.nameOf(accountId), sessionId: session.id, expiresMs: session.expiresMs })
+}
+
+const nextRank = (desk: Desk, accountId: AccountId): number => (desk.directory.sessionsOf(accountId).at(-1)?.rank ?? 0) + 1
+
+/** The live sessions of lowest rank that an account has above its limit: the newest stay, also after a split [COO7]. */
+export const sessionsOverLimit = (desk: Desk, accountId: AccountId): readonly SessionId[] => {
+  const live = desk.directory.liveSessionsOf(accountId, desk.clusterMs)
+  return live.slice(0, Math.max(0, live.length - desk.config.sessionsPerAccount)).map(session => session.id)
+}
+
+/** Ends those of an account's sessions that have not ended yet, expired ones too: cluster time may step back. */
+export const endSessions = (desk: Desk, accountId: AccountId, hlc: Hlc, isEnding: (id: SessionId) => boolean): void => {
+  for (const { id, ended } of desk.directory.sessionsOf(accountId)) {
+    if (!ended && isEnding(id)) desk.edit(sessionToDocument(id), doc => endSession(doc, id, hlc))
+  }
+}
+
+// ---- remove-account
+
+const applyRemoval = (desk: Desk, grant: GrantOf<'remove-account'>, stamp: GrantStamp): GrantOutcome => {
+  const { accountId, requestId } = grant
+  if (!desk.directory.isRemoved(accountId)) {
+    endSessions(desk, accountId, stamp.hlc, () => true)
+    desk.edit(accountToDocument(accountId), doc => {
+      removeAccount(doc, accountId, stamp.hlc)
+      rememberAccountRequest(doc, { accountId, requestId, fingerprint: 'remove', hlc: stamp.hlc })
+    })
+    desk.dropDocuments(documentsOfAccount(desk, accountId))
+  }
+  return granted({ accountId })
+}
+
+/** The documents that go when an account is removed [DOC8]. */
+export const documentsOfAccount = (desk: Desk, accountId: AccountId): readonly DocumentName[] =>
+  [`inbox/${accountId}/`, `marks/${accountId}/`, `drafts/${accountId}`].flatMap(prefix => desk.documentsUnder(prefix))
+
+// ---- members. Whether the node before is still linked under its pid is the coordinator's to know [REP7].
+
+const judgeAdmission = (desk: Desk, grant: GrantOf<'admit-member'>): Judgement => {
+  const member = desk.directory.memberOf(grant.nodeId)
+  if (member?.removed === true) return fail('removed')
+  return pidFor(desk, grant) === null ? fail('cluster-full') : ALLOWED
+}
+
+/** The pid a node asks for, or has, or the lowest nobody has; null when the cluster is full. */
+const pidFor = (desk: Desk, grant: GrantOf<'admit-member'>): Pid | null => {
+  const held = desk.directory.memberOf(grant.nodeId)
+  if (grant.pid !== null) return grant.pid
+  if (held !== null) return held.pid
+  const taken = new Set<Pid>([...desk.config.peers.keys(), ...desk.directory.members().filter(member => !member.removed).map(member => member.pid)])
+  if (taken.size >= LIMITS.nodesMax) return null
+  for (let number = 0; number < LIMITS.nodesMax; number++) {
+    const pid = parsePid(number)
+    if (pid !== null && !taken.has(pid)) return pid
+  }
+  return null
+}
+
+const applyAdmission = (desk: Desk, grant: GrantOf<'admit-member'>, stamp: GrantStamp): GrantOutcome => {
+  const pid = pidFor(desk, grant)
+  assert(pid !== null, 'admitted a node without a pid')
+  const replaced = desk.directory.members().filter(member => member.pid === pid && member.nodeId !== grant.nodeId)
+  desk.edit(MEMBERS_DOCUMENT, doc => {
+    addMember(doc, { pid, nodeId: grant.nodeId, url: grant.url, hlc: stamp.hlc })
+    for (const member of replaced) removeMember(doc, member.nodeId, stamp.hlc)
+  })
+  return granted({ pid, nodeId: grant.nodeId })
+}
