@@ -76,7 +76,11 @@ export const judge = ({ result, deadlineMs }) => {
   }
   if (result.code === null) return fail(result.signal === null ? 'did not start' : `ended by ${result.signal}`)
   if (total === null || total === 0) return fail('no test ran (is .run() missing, or did the process end early?)')
-  if (passed !== total) return fail(`${total - passed} of ${total} tests failed or never ran (a hook that throws stops uvu without a word)`)
+  const printed = result.output.match(/^\s+FAIL\b/gm)?.length ?? 0
+  if (passed !== total) {
+    const silent = printed < total - passed ? '; not all were run: a hook that throws stops uvu without a word' : ''
+    return fail(`${total - passed} of ${total} tests failed${silent}`)
+  }
   if (skipped !== 0) return fail(`${skipped} tests were skipped`)
   if (result.code !== 0) return fail(`exit code ${result.code} although ${passed} tests passed`)
   return { passed, failed: 0, reason: null }
