@@ -137,7 +137,11 @@ export const createDraft = (doc: Y.Doc, { id, editedMs, to = [], text = '' }: Ne
   return ok('created')
 }
 
-const distinctPeople = (people: readonly Person[]): Person[] => [...new Map([...people].reverse().map(person => [personToRecipient(person), person])).values()].reverse()
+const distinctPeople = (people: readonly Person[]): Person[] => {
+  const known = new Map<string, Person>()
+  for (const person of people) if (!known.has(personToRecipient(person))) known.set(personToRecipient(person), person)
+  return [...known.values()]
+}
 
 /** Chooses whom the draft goes to; a person named twice counts once. */
 export const setRecipients = (doc: Y.Doc, id: DraftId, to: readonly Person[]): Result<'set' | 'present', 'no-such-draft' | 'too-many-recipients'> => {
