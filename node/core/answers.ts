@@ -2,7 +2,7 @@
 // Keeps [STO2]: an answer that tells of what is stored waits until that is settled; one that tells only of the request does not.
 
 import { type Problem, type ProblemCode, isProblemCode, problem, retryAfterSecondsOf } from '../../crdt-schema/api-problems.ts'
-import { type Millis, type RequestId, millisToDay, mintRequestId, parseRequestId } from '../../crdt-schema/ids.ts'
+import { type Hlc, type Millis, type RequestId, millisToDay, mintRequestId, parseHlc, parseRequestId } from '../../crdt-schema/ids.ts'
 import type { SessionRow } from '../../crdt-schema/sessions.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
 import type { Answer, Facts } from './desk.ts'
@@ -46,4 +46,11 @@ export const millisToTime = (timeMs: Millis): string => {
   const ms = Math.floor(timeMs) % 86_400_000
   const two = (part: number): string => String(Math.floor(part)).padStart(2, '0')
   return `${millisToDay(timeMs)}T${two(ms / 3_600_000)}:${two((ms / 60_000) % 60)}:${two((ms / 1000) % 60)}.${String(ms % 1000).padStart(3, '0')}Z`
+}
+
+/** A moment as an hlc, for facts whose order decides nothing. Facts that compete get theirs from the coordinator. */
+export const millisToHlc = (timeMs: Millis): Hlc => {
+  const hlc = parseHlc(timeMs * 1024)
+  assert(hlc !== null, 'a moment out of the range of the hybrid clock')
+  return hlc
 }

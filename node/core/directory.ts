@@ -151,6 +151,7 @@ export const createDirectory = () => {
     requestOf: accounts.requestOf,
     // sessions [COO7]
     session: sessions.session,
+    sessionCount: sessions.count,
     sessionsOf: sessions.sessionsOf,
     liveSessionsOf: sessions.liveSessionsOf,
     isLive: sessions.isLive,

@@ -10,6 +10,7 @@ export const createSessionIndex = (isRemoved: (id: AccountId) => boolean) => {
   const sessions = new Map<SessionId, SessionRow>()
   const sessionsByAccount = new Map<AccountId, Map<string, SessionRow>>()
   const sessionsByTail = new Map<string, Map<string, SessionRow>>()
+  let unended = 0
 
   const isLive = (session: SessionRow, nowMs: Millis): boolean => !session.ended && session.expiresMs > nowMs && !isRemoved(session.accountId)
 
@@ -37,7 +38,10 @@ export const createSessionIndex = (isRemoved: (id: AccountId) => boolean) => {
     return row !== null && isLive(row, nowMs) ? row : null
   }
 
+  const countOf = (row: SessionRow | null): number => (row === null || row.ended ? 0 : 1)
+
   const setSession = (row: SessionRow): void => {
+    unended += countOf(row) - countOf(session(row.id))
     sessions.set(row.id, row)
     addTo(sessionsByAccount, row.accountId, row.id, row)
     addTo(sessionsByTail, sessionToTail(row.id), row.id, row)
@@ -46,13 +50,17 @@ export const createSessionIndex = (isRemoved: (id: AccountId) => boolean) => {
   const forget = (name: DocumentName): void => {
     for (const row of sessions.values()) {
       if (sessionToDocument(row.id) !== name) continue
+      unended -= countOf(row)
       sessions.delete(row.id)
       removeFrom(sessionsByAccount, row.accountId, row.id)
       removeFrom(sessionsByTail, sessionToTail(row.id), row.id)
     }
   }
 
-  return { isLive, session, sessionsOf, liveSessionsOf, sessionsOfRequest, sessionOfToken, liveSessionOfToken, setSession, forget }
+  /** How many stored sessions have not ended; those that expired count until their day goes. */
+  const count = (): number => unended
+
+  return { isLive, count, session, sessionsOf, liveSessionsOf, sessionsOfRequest, sessionOfToken, liveSessionOfToken, setSession, forget }
 }
 
 export type SessionIndex = ReturnType<typeof createSessionIndex>

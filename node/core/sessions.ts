@@ -1,0 +1,114 @@
+// Signing in and out: the calls on sessions, and what other calls need of them.
+// Keeps [COO6] (signing in under a contested name tries every live claim), [COO7], and the rule that a name nobody has
+// costs the same work as one that somebody has. Passwords are hashed and checked by the shell, sessions granted by the coordinator.
+
+import type { CallOf } from '../../crdt-schema/api.ts'
+import type { NoticeJson, SessionJson, SignedInJson } from '../../crdt-schema/api-shapes.ts'
+import { type AccountId, type RequestId, idToMillis, sessionToDocument } from '../../crdt-schema/ids.ts'
+import { LIMITS } from '../../crdt-schema/limits.ts'
+import { assert } from '../../crdt-schema/prelude.ts'
+import { type SessionRow, endSession as markEnded } from '../../crdt-schema/sessions.ts'
+import { type CallContext, answer, millisToHlc, millisToTime, refuse, refuseGrant, refuseKey, requestIdOf } from './answers.ts'
+import type { Answer, Desk, Facts, GrantOutcome } from './desk.ts'
+import { mintSession } from './tokens.ts'
+
+/** Hashes tried for one sign-in: more people than this never claim one name. */
+const CLAIMANTS_MAX = 4
+const DAY_MS = 86_400_000
+
+/** Checked when there is nobody to check, at the cost of a real hash; nobody knows a password that fits it. */
+const DECOY_HASH = '$argon2id$v=19$m=65536,t=3,p=1$k61+Yrpw/Mi8xLlktJsirQ$9AZbjjWyp/BwFPUBOD5wOoKKTn/LwvzgtdYkckBemHM'
+
+/** The live session a token stands for, or null. */
+export const authenticate = (desk: Desk, token: string | null): SessionRow | null => (token === null ? null : desk.directory.sessionOf(token, desk.clusterMs))
+
+export const isPossiblePassword = (password: string): boolean =>
+  password.length >= LIMITS.passwordCharactersMin && password.length <= LIMITS.passwordCharactersMax
+
+// ---- create-session
+
+export const createSession = (desk: Desk, call: CallOf<'create-session'>, context: CallContext): Answer => {
+  const requestId = requestIdOf(context)
+  if (requestId === null) return refuseKey()
+  const { facts } = context
+  if (facts.grant !== null) return answerSignIn(desk, facts.grant, requestId, call.device ?? '', facts)
+  if (!isPossiblePassword(call.password)) return refuse('wrong-credentials')
+  const hashes = hashesOf(desk, desk.directory.meantBy(call.name).slice(0, CLAIMANTS_MAX))
+  if (facts.verified === null) return { status: 'needs-verify', password: call.password, hashes: hashes.length === 0 ? [DECOY_HASH] : hashes }
+  const provedHash = facts.verified.hashes[facts.verified.match]
+  if (provedHash === undefined || provedHash === DECOY_HASH) return refuse('wrong-credentials')
+  const accountId = desk.directory.meantBy(call.name).find(id => desk.directory.secretOf(id)?.passwordHash === provedHash)
+  if (accountId === undefined) return refuse('unknown')
+  return askForSession(desk, { accountId, requestId, takeOver: call.takeOver ?? false, device: call.device ?? '', provedHash, facts })
+}
+
+const hashesOf = (desk: Desk, ids: readonly AccountId[]): readonly string[] => ids.map(id => desk.directory.secretOf(id)?.passwordHash).filter(hash => hash !== undefined)
+
+export interface SessionWish {
+  readonly accountId: AccountId
+  readonly requestId: RequestId
+  readonly takeOver: boolean
+  readonly device: string
+  /** The hash in force that the password was found to fit. */
+  readonly provedHash: string
+  readonly facts: Facts
+}
+
+/** Asks the coordinator for a session; the same call asks for the same one in every run. */
+export const askForSession = (desk: Desk, { accountId, requestId, takeOver, device, provedHash, facts }: SessionWish): Answer => {
+  const { seed } = mintSessionFor(desk, requestId, device, facts)
+  const rehash = facts.verified?.rehash ?? null
+  return { status: 'needs-grant', grant: { kind: 'grant-session', requestId, accountId, takeOver, session: seed, provedHash, rehash } }
+}
+
+export const mintSessionFor = (desk: Desk, requestId: RequestId, device: string, facts: Facts): ReturnType<typeof mintSession> =>
+  mintSession({ requestId, nowMs: facts.arrivedMs, lifeMs: desk.config.sessionDays * DAY_MS, device, random: facts.random })
+
+/** Tells of the account and session that a grant gave, with the token that only the caller's node knows. */
+export const answerSignIn = (desk: Desk, outcome: GrantOutcome, requestId: RequestId, device: string, facts: Facts): Answer => {
+  if (outcome.status === 'refused') return refuseGrant(outcome.code)
+  const { accountId, name } = outcome.value
+  assert(typeof accountId === 'string', 'a sign-in was granted to nobody')
+  const { seed, token } = mintSessionFor(desk, requestId, device, facts)
+  const id = desk.directory.session(seed.id)?.accountId
+  const notice = id === undefined ? null : noticeOf(desk, id)
+  const body: SignedInJson = {
+    account: { id: accountId, name: typeof name === 'string' ? name : '' },
+    session: { id: seed.id, token, expiresAt: millisToTime(seed.expiresMs) },
+    ...(notice === null ? {} : { notice }),
+  }
+  return answer(201, body)
+}
+
+/** What whoever lost a name is told until a new one is chosen [COO6]. */
+export const noticeOf = (desk: Desk, id: AccountId): NoticeJson | null => {
+  const name = desk.directory.currentClaimOf(id)?.shownName
+  if (name === undefined || !desk.directory.hasLost(id)) return null
+  return { code: 'name-lost', name, detail: `While the servers could not reach each other, two people took the name ${name}. The other one was first. Your mail and drafts are all here; please choose a new name.` }
+}
+
+// ---- list-sessions, end-session
+
+export const listSessions = (desk: Desk, _call: CallOf<'list-sessions'>, { session: current }: CallContext): Answer => {
+  if (current === null) return refuse('unauthorized')
+  const live = desk.directory.liveSessionsOf(current.accountId, desk.clusterMs)
+  const sessions: SessionJson[] = live.map(({ id, device, expiresMs }) => ({
+    id,
+    device,
+    createdAt: millisToTime(idToMillis(id)),
+    expiresAt: millisToTime(expiresMs),
+    current: id === current.id,
+  }))
+  return answer(200, { sessions })
+}
+
+/** Needs no coordinator: an ending is a fact that only grows, whoever writes it. */
+export const endSession = (desk: Desk, call: CallOf<'end-session'>, { session: current }: CallContext): Answer => {
+  if (current === null) return refuse('unauthorized')
+  const ending = call.id === 'current' ? current : desk.directory.session(call.id)
+  if (ending === null || ending.accountId !== current.accountId || !desk.directory.isLive(ending, desk.clusterMs)) return refuse('no-such-session')
+  const name = sessionToDocument(ending.id)
+  if (desk.document(name) === null) return { status: 'needs-documents', documents: [name] }
+  desk.edit(name, doc => markEnded(doc, ending.id, millisToHlc(desk.clusterMs)))
+  return answer(204, null, 'acknowledged')
+}
