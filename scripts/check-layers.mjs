@@ -71,21 +71,33 @@ const packageOf = (specifier) => specifier.split('/').slice(0, specifier.startsW
 /** Adapters named alike (level-store.ts, level-log.ts, level/…) are one adapter; its family is that first word. */
 const adapterFamily = (path) => path.split('/')[2].replace(/\.tsx?$/, '').split('-')[0].replace(/s$/, '')
 
-const findCycles = (graph) => {
-  const cycles = []
-  const state = new Map()
-  const visit = (path, trail) => {
-    if (state.get(path) === 'done') return
-    if (state.get(path) === 'open') {
-      cycles.push([...trail.slice(trail.indexOf(path)), path])
-      return
+/** The shortest way from `start` back to itself, or null. */
+const findShortestCycle = (graph, start) => {
+  const cameFrom = new Map()
+  const queue = [start]
+  for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
+    for (const next of graph.get(path) ?? []) {
+      if (next === start) {
+        const trail = [path]
+        while (trail[0] !== start) trail.unshift(cameFrom.get(trail[0]))
+        return [...trail, start]
+      }
+      if (cameFrom.has(next)) continue
+      cameFrom.set(next, path)
+      queue.push(next)
     }
-    state.set(path, 'open')
-    for (const next of graph.get(path) ?? []) visit(next, [...trail, path])
-    state.set(path, 'done')
   }
-  for (const path of graph.keys()) visit(path, [])
-  return cycles
+  return null
+}
+
+/** Short cycles through every file that lies on one, each told once: breaking them all leaves none. */
+const findCycles = (graph) => {
+  const told = new Map()
+  for (const start of graph.keys()) {
+    const cycle = findShortestCycle(graph, start)
+    if (cycle !== null && !told.has(cycle.slice(1).sort().join())) told.set(cycle.slice(1).sort().join(), cycle)
+  }
+  return [...told.values()]
 }
 
 const checkImport = ({ path, room, specifier, root, sources }) => {
