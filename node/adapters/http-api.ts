@@ -24,7 +24,7 @@ export interface HttpApiOptions {
   readonly log: (level: 'error', event: string, fields: Readonly<Record<string, string>>) => void
   /** Whether answers are held against their schemas too: a difference is a bug, and answers 500. */
   readonly checksResponses: boolean
-  readonly onAnswered: (answered: { readonly type: CallType; readonly status: number; readonly code: string | null; readonly ms: number }) => void
+  readonly onAnswered: (answered: { readonly isWrite: boolean; readonly code: string | null; readonly ms: number }) => void
 }
 
 export interface HttpApi {
@@ -107,7 +107,7 @@ export const createHttpApi = ({ version, emit, log, checksResponses, onAnswered 
       calls.delete(call)
       const { type, response } = entry
       const code = status < 400 ? null : readCode(body)
-      onAnswered({ type, status, code, ms: performance.now() - entry.startedMs })
+      onAnswered({ isWrite: CALLS[type].method !== 'GET', code, ms: performance.now() - entry.startedMs })
       const fault = checksResponses && status < 400 ? faultOfSuccess(type, status, body) : null
       if (fault !== null) return breakOff(response, `${type}: ${fault}`)
       if (retryAfterSeconds !== null) response.setHeader('Retry-After', retryAfterSeconds)

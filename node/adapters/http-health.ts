@@ -6,7 +6,7 @@ import type { RequestHandler } from './http-server.ts'
 
 export interface Readiness {
   readonly ready: boolean
-  readonly reasons: readonly { readonly check: string; readonly ok: boolean; readonly text: string }[]
+  readonly checks: readonly { readonly check: string; readonly ok: boolean; readonly text: string }[]
 }
 
 export interface HealthOptions {
@@ -20,8 +20,8 @@ export const createHealth = ({ readiness, renderMetrics }: HealthOptions): Reque
   const answer = (response: ServerResponse, path: string, isVerbose: boolean): void => {
     // That this code runs is the check: the event loop turns.
     if (path === '/livez') return writeText(response, 200, 'ok')
-    const { ready, reasons } = readiness()
-    const shown = isVerbose ? reasons : reasons.filter(reason => !reason.ok)
+    const { ready, checks } = readiness()
+    const shown = isVerbose ? checks : checks.filter(({ ok }) => !ok)
     const lines = shown.map(({ check, ok, text }) => `${ok ? 'ok  ' : 'fail'} ${check}: ${text}`)
     writeText(response, ready ? 200 : 503, [...(isVerbose || !ready ? lines : []), ready ? 'ok' : 'not ready'].join('\n'))
   }

@@ -1,0 +1,38 @@
+// Which command a command line names; `serve` is the one without a name. Holds the help, generated from the table of options.
+// Refuses to run anything.
+
+import { usageError } from './errors.ts'
+import { describeOptions } from './options.ts'
+import { didYouMean } from './spelling.ts'
+import { STATUS_HELP } from './status.ts'
+
+const COMMANDS = ['serve', 'status']
+
+export type Command =
+  | { readonly name: 'print'; readonly text: string }
+  | { readonly name: 'serve' | 'status'; readonly args: readonly string[] }
+
+export const readCommand = (args: readonly string[], version: string): Command => {
+  const [first = 'serve', ...rest] = args
+  const isNamed = !first.startsWith('-')
+  const own = isNamed ? rest : args
+  if (isNamed && !COMMANDS.includes(first)) {
+    throw usageError(`Unknown command "${first}".${didYouMean(first, COMMANDS, '')} There are serve (the default) and status; see --help.`)
+  }
+  const name = first === 'status' ? 'status' : 'serve'
+  if (own.includes('--version')) return { name: 'print', text: version }
+  if (own.includes('--help') || own.includes('-h')) return { name: 'print', text: name === 'status' ? STATUS_HELP : describeUsage() }
+  return { name, args: own }
+}
+
+const describeUsage = (): string => `Usage: node dist/node.js [serve] --pid N [options]     start a node
+       node dist/node.js status [--url URL] [-o json]  how the cluster is
+
+${describeOptions()}
+  --version  --help
+
+Every option is also a variable, --data-dir is STARLING_DATA_DIR, and a field of the file, dataDir.
+The secret may also be given as STARLING_SECRET; never by a flag, where others on the machine could read it.
+
+Exit codes: 0 done or drained, 1 failed while running, 2 bad options, 3 address in use, 4 data directory locked,
+foreign or unreadable, 5 data newer than the program, 6 refused by the cluster, 130 second Ctrl-C.`

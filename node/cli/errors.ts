@@ -1,0 +1,69 @@
+// Why a command ends with another code than 0, and the text a person reads then: what happened, why, and what to do.
+// Refuses to know how the failures come about. The codes are CONVENTIONS' table and part of the interface.
+
+import { createServer } from 'node:net'
+import type { StoreRefusal } from '../core/ports.ts'
+
+export const EXIT = { done: 0, failed: 1, usage: 2, addressInUse: 3, dataDirectory: 4, dataNewer: 5, refused: 6, interrupted: 130 } as const
+
+/** An expected end of the program. */
+export class Exit extends Error {
+  override readonly name = 'Exit'
+  readonly code: number
+  constructor(code: number, text: string) {
+    super(text)
+    this.code = code
+  }
+}
+
+export const usageError = (text: string): Exit => new Exit(EXIT.usage, text)
+
+/** Texts for a data directory that would not open; `reason` is the store's own sentence. */
+export const storeRefused = (refusal: StoreRefusal, dataDir: string, reason: string): Exit => {
+  switch (refusal) {
+    case 'locked':
+      return new Exit(EXIT.dataDirectory, `Another process uses the data in ${dataDir}. Stop it first, or give this node its own --data-dir.`)
+    case 'foreign':
+      return new Exit(EXIT.dataDirectory, `${dataDir} holds something that is not Starling's: ${reason} Nothing was changed. Give another --data-dir.`)
+    case 'unreadable':
+      return new Exit(EXIT.dataDirectory, `The data in ${dataDir} cannot be read: ${reason} If other nodes hold it too, move the directory aside and start again: it is fetched from them.`)
+    case 'newer':
+      return new Exit(EXIT.dataNewer, `The data in ${dataDir} was written by a newer Starling: ${reason} Nothing was changed. Start that version again, or a newer one.`)
+  }
+}
+
+/** The text for a write that failed while running. */
+export const diskFailed = (dataDir: string, error: Error): Exit => {
+  const isFull = /ENOSPC|no space left|EDQUOT/i.test(error.message)
+  const what = isFull ? `the disk under ${dataDir} is full` : `writing to ${dataDir} failed (${error.message})`
+  return new Exit(EXIT.failed, `Stopped: ${what}. Nothing acknowledged was lost. ${isFull ? 'Free space' : 'Check the disk'} and start again.`)
+}
+
+export const bugFound = (error: Error): Exit =>
+  new Exit(EXIT.failed, `Stopped: a bug (${error.message}). Nothing acknowledged was lost. Start again, and report the stack in the log.`)
+
+const isPortFree = (port: number, host: string): Promise<boolean> =>
+  new Promise(resolve => {
+    const probe = createServer()
+    probe.once('error', () => resolve(false))
+    probe.listen(port, host, () => probe.close(() => resolve(true)))
+  })
+
+/** Who answers at an address, as far as it says so itself. */
+const askWho = async (url: string): Promise<string> => {
+  try {
+    const response = await fetch(new URL('/api/cluster', url), { signal: AbortSignal.timeout(700) })
+    const cluster: unknown = await response.json()
+    return typeof cluster === 'object' && cluster !== null && 'self' in cluster ? `Starling's node ${String(cluster.self)}` : 'another program'
+  } catch {
+    return 'another program' // it does not speak HTTP, or not ours
+  }
+}
+
+/** The text for a port that is taken: by whom, if that can be told, and a free one. */
+export const addressInUse = async (host: string, port: number, url: string): Promise<Exit> => {
+  let free = port + 1
+  while (free < Math.min(port + 100, 65_536) && !(await isPortFree(free, host))) free++
+  const who = await askWho(url)
+  return new Exit(EXIT.addressInUse, `Port ${port} on ${host} is in use by ${who}. Stop it, or try --port ${free}.`)
+}

@@ -1,0 +1,192 @@
+#!/usr/bin/env node
+// The composition root: reads the command, puts a node together from core, runtime and adapters, and ends the process.
+// Imported by nobody. Holds no rule of its own; the order in which things start and stop is its whole knowledge:
+// store, sockets ready but deaf, port, first event; and back.
+
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import packageJson from '../package.json' with { type: 'json' }
+import { PEER_PROTOCOL } from '../crdt-schema/peer-wire.ts'
+import { createHealth } from './adapters/http-health.ts'
+import { createHttpApi } from './adapters/http-api.ts'
+import { createHttpServer } from './adapters/http-server.ts'
+import { openLevelStore } from './adapters/level-store.ts'
+import { createMetrics } from './adapters/metrics.ts'
+import { DEFAULT_PARAMETERS, createPasswords, parseParameters } from './adapters/passwords.ts'
+import { createStaticFiles } from './adapters/static-files.ts'
+import { createSyncSockets } from './adapters/sync-sockets.ts'
+import { createClock, createLog, randomBytes } from './adapters/system.ts'
+import { type TlsCertificate, ensureCertificate, readCertificate } from './adapters/tls-certificate.ts'
+import { createLinks } from './adapters/ws-links.ts'
+import { readCommand } from './cli/command.ts'
+import { EXIT, Exit, addressInUse, bugFound, diskFailed, storeRefused, usageError } from './cli/errors.ts'
+import { readOptions } from './cli/options.ts'
+import { type End, type RunningNode, serve } from './cli/serve.ts'
+import { type Settings, createSettings, showPath } from './cli/settings.ts'
+import { status } from './cli/status.ts'
+import type { Event } from './core/events.ts'
+import { createNode, describe, readiness, step } from './core/node.ts'
+import { type Store, StoreRefused } from './core/ports.ts'
+import { type Hands, createRuntime } from './runtime.ts'
+
+const VERSION = packageJson.version
+const { env } = process
+
+/** Puts a node together and starts it. `onEnd` is called once, when the process may end. */
+const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise<RunningNode> => {
+  const { config, dataDir } = settings
+  const shown = showPath(dataDir)
+  const { log, flush } = createLog({ level: settings.logLevel, format: settings.logFormat, node: String(config.pid ?? 'new') })
+  process.on('exit', flush)
+  const tls = await openTls(settings)
+  const store = await openStore(dataDir, text => log('warn', 'quarantined', { reason: text }))
+
+  const node = createNode()
+  const emit = (event: Event): void => runtime.feed(event)
+  const metrics = createMetrics({ describe: () => describe(node), readStoreStats: () => store.stats() })
+  const links = createLinks({ secrets: settings.secrets, protocol: PEER_PROTOCOL, url: config.url, version: VERSION, random: randomBytes, emit, log })
+  const sockets = createSyncSockets({ emit, log, onBytes: metrics.onClientBytes })
+  const api = createHttpApi({
+    version: VERSION,
+    emit,
+    log,
+    checksResponses: env['STARLING_CHECK_RESPONSES'] === '1',
+    onAnswered: metrics.onAnswered
+  })
+  const passwords = createPasswords({ parameters: readPasswordParameters(), workerUrl: new URL('./password-worker.js', import.meta.url), emit, onBroken: error => crash(bugFound(error), error) })
+
+  const hands: Hands = {
+    identify: links.identify,
+    dial: ({ pid, url }) => links.dial(pid, url),
+    send: ({ link, frame }) => links.send(link, frame),
+    'close-link': ({ link, reason }) => links.close(link, reason),
+    'client-send': ({ client, frame }) => sockets.send(client, frame),
+    'client-close': ({ client, code, reason }) => sockets.close(client, code, reason),
+    respond: api.respond,
+    stream: api.stream,
+    'stream-end': ({ call }) => api.endStream(call),
+    'hash-password': ({ job, password }) => passwords.hash(job, password),
+    'verify-password': ({ job, password, hashes }) => passwords.verify(job, password, hashes),
+    log: ({ level, event, fields }) => log(level, event, fields)
+  }
+
+  const crash = (end: Exit, error: Error): void => {
+    log('error', 'node-crashed', { err: error.stack ?? error.message })
+    onEnd(end)
+  }
+  const runtime = createRuntime({
+    step: (event, now) => step(node, event, now),
+    store,
+    clock: createClock(Number(env['STARLING_CLOCK_OFFSET_MS'] ?? 0)),
+    hands,
+    onCommitted: metrics.onCommitted,
+    onSlowTurn: (event, ms) => log('warn', 'slow-turn', { after: event, ms: Math.round(ms) }),
+    onCrashed: ({ reason, error }) => crash(reason === 'disk' ? diskFailed(shown, error) : bugFound(error), error),
+    onStopped: (exitCode, text) => {
+      log('info', 'node-stopped', { exitCode })
+      sockets.shutDown()
+      links.shutDown()
+      void Promise.all([server.shutDown(), passwords.shutDown()]).then(() => onEnd({ code: exitCode, message: text }))
+    }
+  })
+
+  const nodeUrls = createNodeUrls(settings, () => describe(node).nodes.map(({ url }) => url))
+  const demoControl = env['STARLING_DEMO_CONTROL']
+  const server = createHttpServer({
+    tls,
+    nodeUrls,
+    handlers: [
+      api.handle,
+      createHealth({ readiness: () => readiness(node), renderMetrics: metrics.render }),
+      createStaticFiles({ directory: fileURLToPath(new URL('./web', import.meta.url)), nodeUrls: () => [...nodeUrls(), ...(demoControl === undefined ? [] : [demoControl])] })
+    ],
+    onPeer: links.upgrade,
+    onSync: sockets.upgrade,
+    log
+  })
+  await listen(server.listen(settings.port, settings.host), settings, store)
+  runtime.start(config, randomBytes(32))
+  log('info', 'node-started', { url: config.url, dataDir: shown, version: VERSION })
+  return { isReady: () => readiness(node).ready, drain: () => runtime.feed({ type: 'drain' }) }
+}
+
+const openTls = async ({ tls, dataDir, config }: Settings): Promise<TlsCertificate | null> => {
+  if (tls === 'off') return null
+  try {
+    return tls === 'auto' ? await ensureCertificate(`${dataDir}-tls`, config.url) : readCertificate(tls.certPath, tls.keyPath)
+  } catch (error) {
+    throw usageError(`tls: the certificate cannot be read or made (${(error as Error).message}).`)
+  }
+}
+
+const openStore = async (dataDir: string, onDamage: (text: string) => void): Promise<Store> => {
+  try {
+    return await openLevelStore({ directory: dataDir, onDamage })
+  } catch (error) {
+    if (error instanceof StoreRefused) throw storeRefused(error.code, showPath(dataDir), error.message)
+    throw new Exit(EXIT.dataDirectory, `The data directory ${showPath(dataDir)} cannot be opened (${(error as Error).message}). Check that it can be written, or give another --data-dir.`)
+  }
+}
+
+/** Waits until the port is open; a store that will not be used is closed again. */
+const listen = async (listening: Promise<number>, { host, port, config }: Settings, store: Store): Promise<void> => {
+  try {
+    await listening
+  } catch (error) {
+    await store.close()
+    const code = (error as NodeJS.ErrnoException).code
+    if (code === 'EADDRINUSE') throw await addressInUse(host, port, config.url)
+    throw new Exit(EXIT.usage, `Cannot listen on ${host} port ${port} (${code ?? (error as Error).message}). Check --host and --port.`)
+  }
+}
+
+const NODE_URLS_KEPT_MS = 1_000
+
+/** Addresses of the cluster's nodes, read anew at most once a second: every page and every request asks for them. */
+const createNodeUrls = ({ config }: Settings, readMembers: () => readonly string[]): (() => readonly string[]) => {
+  let urls: readonly string[] = []
+  let readMs = Number.NEGATIVE_INFINITY
+  return () => {
+    if (performance.now() - readMs < NODE_URLS_KEPT_MS) return urls
+    readMs = performance.now()
+    urls = [...new Set([config.url, ...config.peers.values(), ...readMembers()])]
+    return urls
+  }
+}
+
+const readPasswordParameters = (): typeof DEFAULT_PARAMETERS => {
+  const text = env['STARLING_ARGON2']
+  if (text === undefined) return DEFAULT_PARAMETERS
+  const parameters = parseParameters(text, env['STARLING_TEST'] === '1')
+  if (parameters === null) throw usageError(`STARLING_ARGON2: ${text} must be m,t,p (KiB, passes, lanes) and at least 19456,2,1.`)
+  return parameters
+}
+
+/** Runs the command line; resolves to the exit code. */
+const main = async (): Promise<number> => {
+  const command = readCommand(process.argv.slice(2), VERSION)
+  const say = (line: string): void => void process.stdout.write(`${line}\n`)
+  switch (command.name) {
+    case 'print':
+      say(command.text)
+      return EXIT.done
+    case 'status':
+      await status(command.args, env, say)
+      return EXIT.done
+    case 'serve': {
+      const settings = createSettings(readOptions(command.args, env), env, VERSION)
+      const end = await serve(settings, startNode, say)
+      if (end.code === EXIT.done) say(end.message)
+      else process.stderr.write(`${end.message}\n`)
+      return end.code
+    }
+  }
+}
+
+main().then(
+  code => process.exit(code),
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Exit ? error.message : ((error as Error).stack ?? String(error))}\n`)
+    process.exit(error instanceof Exit ? error.code : EXIT.failed)
+  }
+)
