@@ -1,0 +1,156 @@
+// The whole client without a screen: who is signed in, their mail, the cluster, the demo, the preferences. It opens
+// and closes the mail as people come and go, and holds the few actions that concern the account itself.
+
+import { type ReadonlySignal, computed, effect, signal } from '@preact/signals'
+import type { SessionJson } from '../../crdt-schema/api-shapes.ts'
+import { parseName } from '../../crdt-schema/ids.ts'
+import type { ApiCode } from '../link/api.ts'
+import type { NodeAddress } from '../link/fail-over.ts'
+import { type ClusterModel, createCluster } from './cluster.ts'
+import { type DemoModel, createDemo, findDemoAddress } from './demo.ts'
+import { type Mail, createMail } from './mail.ts'
+import type { Ports } from './ports.ts'
+import { type Preferences, createPreferences } from './preferences.ts'
+import { type Session, createSession } from './session.ts'
+
+export type DeviceJson = SessionJson
+/** How a request about the account ended: null is well. */
+export type Refusal = 'wrong-password' | 'name-taken' | 'invalid-name' | 'weak-password' | 'no-server' | 'locked'
+
+export interface App {
+  readonly session: Session
+  /** Null while nobody is signed in, and for the moment it takes to look what this device has kept. */
+  readonly mail: ReadonlySignal<Mail | null>
+  readonly ownName: ReadonlySignal<string>
+  readonly cluster: ClusterModel
+  readonly demo: DemoModel | null
+  readonly preferences: Preferences
+  logOut(options: { readonly forget: boolean }): Promise<void>
+  removeAccount(password: string): Promise<Refusal | null>
+  rename(name: string, password: string): Promise<Refusal | null>
+  changePassword(password: string, newPassword: string): Promise<Refusal | null>
+  listDevices(): Promise<readonly DeviceJson[] | null>
+  signOutDevice(id: string): Promise<boolean>
+}
+
+export interface AppOptions {
+  readonly ports: Ports
+  readonly remembered: () => readonly NodeAddress[]
+  readonly fetch: typeof globalThis.fetch
+  /** Of the page's address. */
+  readonly fragment: string
+}
+
+export const createApp = ({ ports, remembered, fetch, fragment }: AppOptions): App => {
+  const { api, clock } = ports
+  const session = createSession(ports)
+  const mail = signal<Mail | null>(null)
+  const account = computed(() => {
+    const state = session.state.value
+    return state.status === 'signed-in' || state.status === 'taken-over' ? state.account : null
+  })
+  const sessionId = computed(() => account.value?.sessionId ?? null)
+  const ownName = computed(() => account.value?.name ?? '')
+  const demoAddress = findDemoAddress(fragment, ports.tabStore)
+
+  const openMail = async (): Promise<void> => {
+    const opening = account.peek()
+    if (opening === null) return
+    const kept = await ports.listKeptRooms(opening.id)
+    if (sessionId.peek() !== opening.sessionId) return
+    mail.value = createMail({
+      ports,
+      account: opening,
+      name: ownName,
+      remembered: remembered(),
+      kept,
+      onEnded: (how) => (how === 'ended' ? session.onEnded() : session.onTakenOver()),
+    })
+    const me = await api.readMe(opening.token)
+    if (sessionId.peek() !== opening.sessionId || !me.ok) return
+    session.onNotice(me.value.notice?.name ?? null)
+    if (me.value.account.name !== opening.name) session.onRenamed(me.value.account.name)
+  }
+
+  effect(() => {
+    if (sessionId.value !== null) void openMail()
+    return () => {
+      const open = mail.peek()
+      mail.value = null
+      // Who is thrown out keeps what was written here; who logs out decides, and has closed it already.
+      if (open !== null) void open.close({ forget: false })
+    }
+  })
+
+  /** Signs out on this device. With `forget`, nothing of the account stays on it. */
+  const leave = async (forget: boolean): Promise<void> => {
+    const open = mail.peek()
+    mail.value = null
+    session.leave()
+    await open?.close({ forget })
+  }
+
+  const withToken = async <Value>(work: (token: string) => Promise<Value>): Promise<Value | null> => {
+    const token = account.peek()?.token
+    return token === undefined ? null : work(token)
+  }
+
+  return {
+    session,
+    mail,
+    ownName,
+    cluster: createCluster(api, clock),
+    demo: demoAddress === null ? null : createDemo({ address: demoAddress, fetch, clock }),
+    preferences: createPreferences(ports.deviceStore),
+    logOut: async ({ forget }) => {
+      const token = account.peek()?.token
+      await leave(forget)
+      // Told last: this tab is signed out whether a node hears of it or not.
+      if (token !== undefined) await api.endSession(token, 'current')
+    },
+    removeAccount: async (password) => {
+      const answer = await withToken((token) => api.removeMe(token, password))
+      if (answer === null) return 'no-server'
+      if (!answer.ok) return toRefusal(answer.code)
+      await leave(true)
+      return null
+    },
+    rename: async (text, password) => {
+      const name = parseName(text)
+      if (name === null) return 'invalid-name'
+      const answer = await withToken((token) => api.rename(token, { password, name }))
+      if (answer === null) return 'no-server'
+      if (!answer.ok) return toRefusal(answer.code)
+      session.onRenamed(answer.value.account.name)
+      return null
+    },
+    changePassword: async (password, newPassword) => {
+      const answer = await withToken((token) => api.changePassword(token, { password, newPassword }))
+      if (answer === null) return 'no-server'
+      return answer.ok ? null : toRefusal(answer.code)
+    },
+    listDevices: async () => {
+      const answer = await withToken((token) => api.listSessions(token))
+      return answer?.ok ? answer.value.sessions : null
+    },
+    signOutDevice: async (id) => {
+      const answer = await withToken((token) => api.endSession(token, id))
+      return answer?.ok ?? false
+    },
+  }
+}
+
+const toRefusal = (code: ApiCode): Refusal => {
+  switch (code) {
+    case 'wrong-credentials':
+      return 'wrong-password'
+    case 'name-taken':
+    case 'invalid-name':
+    case 'weak-password':
+      return code
+    case 'too-many-requests':
+      return 'locked'
+    default:
+      return 'no-server'
+  }
+}

@@ -1,0 +1,64 @@
+// What the cluster page shows: the state of all nodes as one of them tells it, asked four times a second while the
+// page is shown, and which parts of the cluster cannot reach each other.
+
+import { type ReadonlySignal, computed, signal } from '@preact/signals'
+import type { ClusterJson } from '../../crdt-schema/api-shapes.ts'
+import type { Api } from '../link/api.ts'
+import type { Clock } from './ports.ts'
+
+export type ClusterNode = ClusterJson['nodes'][number]
+
+export interface ClusterModel {
+  readonly state: ReadonlySignal<ClusterJson | null>
+  /** No node has answered since then. */
+  readonly silentSinceMs: ReadonlySignal<number | null>
+  /** The most messages any node holds: what the others are measured by. */
+  readonly messagesMax: ReadonlySignal<number>
+  /** Pids that reach each other, directly or through others; one group when all is well. */
+  readonly groups: ReadonlySignal<readonly (readonly number[])[]>
+  /** Asks until stopped. */
+  show(): () => void
+}
+
+const ASK_EVERY_MS = 250
+
+export const createCluster = (api: Api, clock: Clock): ClusterModel => {
+  const state = signal<ClusterJson | null>(null)
+  const silentSinceMs = signal<number | null>(null)
+  return {
+    state,
+    silentSinceMs,
+    messagesMax: computed(() => Math.max(0, ...(state.value?.nodes.map(({ messages }) => messages ?? 0) ?? []))),
+    groups: computed(() => (state.value === null ? [] : findGroups(state.value))),
+    show: () => {
+      let isShown = true
+      let cancel = (): void => {}
+      const ask = async (): Promise<void> => {
+        const askedMs = clock.nowMs()
+        const answer = await api.readCluster()
+        if (!isShown) return
+        if (answer.ok) state.value = answer.value
+        silentSinceMs.value = answer.ok ? null : (silentSinceMs.value ?? askedMs)
+        cancel = clock.after(ASK_EVERY_MS, () => void ask())
+      }
+      void ask()
+      return () => {
+        isShown = false
+        cancel()
+      }
+    },
+  }
+}
+
+const findGroups = ({ nodes, links }: ClusterJson): number[][] => {
+  const groups = nodes.filter(({ status }) => status === 'ready' || status === 'syncing').map(({ pid }) => [pid])
+  for (const { a, b, state } of links) {
+    if (state !== 'up') continue
+    const first = groups.find((group) => group.includes(a))
+    const second = groups.find((group) => group.includes(b))
+    if (first === undefined || second === undefined || first === second) continue
+    first.push(...second)
+    groups.splice(groups.indexOf(second), 1)
+  }
+  return groups.map((group) => group.sort((a, b) => a - b))
+}

@@ -1,0 +1,348 @@
+// The Inbox, Messages and Sent of the account: the folded documents as rows for the view, and what a person can do
+// with them. Keeps the rule that mail to someone who is there is opened at once, and leaves a deleted row in its
+// place, with Undo, until the list is left.
+
+import { type ReadonlySignal, computed, signal } from '@preact/signals'
+import type * as Y from 'yjs'
+import { clearOutboxEntries, clearOutboxEntry, requestRecall } from '../../crdt-schema/drafts.ts'
+import { type AccountId, type MessageId, type Millis, messageToMonth } from '../../crdt-schema/ids.ts'
+import type { Person } from '../../crdt-schema/inbox.ts'
+import { type Mailbox, type ReceivedMessage, type RecipientStatus, type SentMessage, type UnsentMessage, createMailboxFolder, oldestUnopened } from '../../crdt-schema/mailbox.ts'
+import { markOpened, setChecked, setDeleted } from '../../crdt-schema/marks.ts'
+import type { RoomNote } from '../../crdt-schema/wire.ts'
+import type { StoredChanges } from '../link/receipts.ts'
+import { type Ledger, createLedger, union } from './ledger.ts'
+import type { MonthRooms, Rooms } from './rooms.ts'
+
+export interface MessageRow {
+  readonly id: MessageId
+  readonly from: Person
+  readonly isOwn: boolean
+  readonly text: string
+  readonly openedMs: number
+  readonly sentMs: number
+  readonly isRead: boolean
+  /** Deleted in this visit to the list: shown as a line with Undo. */
+  readonly isDeleted: boolean
+}
+
+export type SentState =
+  /** Not on this device's disk yet; a few milliseconds. */
+  | { readonly status: 'keeping' }
+  | { readonly status: 'waiting' }
+  | { readonly status: 'stored' }
+  | { readonly status: 'opened' | 'read'; readonly atMs: number | null; readonly isTooLate: boolean }
+  | { readonly status: 'recalling' | 'recalled' }
+  | { readonly status: 'failed'; readonly because: RecipientStatus; readonly name: string }
+
+export interface SentRow {
+  readonly id: MessageId
+  readonly to: readonly Person[]
+  readonly text: string
+  readonly sentMs: number
+  readonly state: SentState
+  /** The nodes known to hold it, in order. */
+  readonly storedOn: readonly number[]
+}
+
+export type MessageOrder = 'newest' | 'unread'
+
+export interface MailboxModel {
+  readonly inboxCount: ReadonlySignal<number>
+  readonly messages: ReadonlySignal<readonly MessageRow[]>
+  readonly messageCount: ReadonlySignal<number>
+  readonly unreadCount: ReadonlySignal<number>
+  readonly order: ReadonlySignal<MessageOrder>
+  readonly sent: ReadonlySignal<readonly SentRow[]>
+  /** Messages that no node is known to hold. */
+  readonly unsentCount: ReadonlySignal<number>
+  /** Marks that no node is known to hold. */
+  readonly pendingMarkCount: ReadonlySignal<number>
+  /** Arrived and opened while the page was there; the view announces it. */
+  readonly arrived: ReadonlySignal<{ readonly from: string; readonly count: number } | null>
+  /** Opens the oldest `count`; gives the first of them, where the focus goes. */
+  open(count: number): { readonly opened: number; readonly first: MessageId | null }
+  setRead(id: MessageId, isRead: boolean): void
+  remove(id: MessageId): void
+  restore(id: MessageId): void
+  /** The list is left: what was deleted in it is no longer shown. */
+  leaveList(): void
+  setOrder(order: MessageOrder): void
+  recall(id: MessageId): void
+  /** Gives up a message that is waiting or failed; gives its text and recipients back. */
+  giveUp(id: MessageId): { readonly to: readonly Person[]; readonly text: string } | null
+  /** A message was written to the outbox; `kept` resolves when it is on disk. */
+  onSent(id: MessageId, kept: Promise<void>): void
+  onRoomNote(note: RoomNote): void
+  onMarksStored(room: string, stored: StoredChanges): void
+  /** A month's rooms were opened. */
+  watch(rooms: MonthRooms): void
+  watchDrafts(): void
+  close(): void
+}
+
+export type DraftsKey = `draft:${string}` | `outbox:${string}`
+
+export interface MailboxOptions {
+  readonly owner: AccountId
+  readonly rooms: () => Rooms
+  readonly nowMs: () => number
+  readonly draftsLedger: Ledger<DraftsKey>
+  /** A write did not reach the disk of this device. */
+  readonly onDiskFull: () => void
+}
+
+export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }: MailboxOptions): MailboxModel => {
+  const folder = createMailboxFolder()
+  const folded = signal<Mailbox | null>(null)
+  const order = signal<MessageOrder>('newest')
+  const arrived = signal<{ from: string; count: number } | null>(null)
+  const removed = signal<ReadonlyMap<MessageId, ReceivedMessage>>(new Map())
+  /** One for each room of marks: changes are numbered room by room. */
+  const marksLedgers = signal<ReadonlyMap<string, Ledger<MessageId>>>(new Map())
+  const storedOn = signal<ReadonlyMap<MessageId, readonly number[]>>(new Map())
+  const keeping = signal<ReadonlySet<MessageId>>(new Set())
+  /** Seen in the Inbox: these wait there, however the page is connected. */
+  const waiting = new Set<MessageId>()
+  /** Months whose inbox changed by what came while the room was synced, since the last fold. */
+  const liveMonths = new Set<string>()
+  const stops: (() => void)[] = []
+  let isFoldDue = false
+
+  const foldSoon = (): void => {
+    if (isFoldDue) return
+    isFoldDue = true
+    queueMicrotask(() => {
+      isFoldDue = false
+      fold()
+    })
+  }
+
+  const fold = (): void => {
+    const { drafts, months } = rooms()
+    const mailbox = folder.fold({
+      owner,
+      drafts: drafts.doc,
+      inboxes: months.value.map(({ inbox }) => inbox.doc),
+      marks: months.value.map(({ marks }) => marks.doc),
+    }).value
+    for (const { id } of mailbox.outbox) draftsLedger.meet(`outbox:${id}`, drafts.latestChange())
+    folded.value = mailbox
+    if (mailbox.settled.length > 0) settle(mailbox.settled)
+    openLive(mailbox.inbox)
+  }
+
+  const settle = (ids: readonly MessageId[]): void => {
+    for (const id of ids) noteStored(id, draftsLedger.pidsOf(`outbox:${id}`))
+    clearOutboxEntries(rooms().drafts.doc, ids)
+  }
+
+  const openLive = (inbox: readonly ReceivedMessage[]): void => {
+    const fresh = inbox.filter(({ id }) => !waiting.has(id))
+    const live = fresh.filter(({ id }) => liveMonths.has(messageToMonth(id)))
+    for (const { id } of fresh) waiting.add(id)
+    liveMonths.clear()
+    for (const { id } of live) openOne(id)
+    const last = live.at(-1)
+    if (last !== undefined) arrived.value = { from: last.from.name, count: live.length }
+  }
+
+  const marksLedgerOf = (room: string): Ledger<MessageId> => {
+    const known = marksLedgers.value.get(room)
+    if (known !== undefined) return known
+    const made = createLedger<MessageId>()
+    marksLedgers.value = new Map(marksLedgers.value).set(room, made)
+    return made
+  }
+
+  const mark = (id: MessageId, write: (marks: Y.Doc) => void): void => {
+    const { marks } = rooms().ofMessage(id)
+    const before = marks.latestChange()
+    write(marks.doc)
+    if (marks.latestChange() > before) marksLedgerOf(marks.name).touch(id, marks.latestChange())
+  }
+
+  const openOne = (id: MessageId): void => mark(id, (marks) => markOpened(marks, id, Math.round(nowMs()) as Millis))
+
+  const noteStored = (id: MessageId, pids: readonly number[]): void => {
+    const known = storedOn.value.get(id) ?? []
+    const all = union(known, pids)
+    if (all !== known) storedOn.value = new Map(storedOn.value).set(id, all)
+  }
+
+  const messages = computed(() => {
+    const shown = folded.value?.messages ?? []
+    const rows = shown.map((message) => toRow(message, owner, removed.value.has(message.id)))
+    const shownIds = new Set(shown.map(({ id }) => id))
+    for (const message of removed.value.values()) if (!shownIds.has(message.id)) rows.push(toRow(message, owner, true))
+    return rows.sort(order.value === 'newest' ? byNewestOpened : byUnread)
+  })
+
+  const sent = computed((): readonly SentRow[] => {
+    const mailbox = folded.value
+    if (mailbox === null) return []
+    draftsLedger.version.value // the rows below read the ledger
+    const stored = [...mailbox.sent, ...mailbox.recalled].map((message) => toSentRow(message, storedOn.value.get(message.id) ?? []))
+    const storedIds = new Set(stored.map(({ id }) => id))
+    const unsent = mailbox.outbox
+      .filter(({ id, status }) => status === 'failed' || !storedIds.has(id))
+      .map((entry) => toUnsentRow(entry, draftsLedger.pidsOf(`outbox:${entry.id}`), draftsLedger.isPending(`outbox:${entry.id}`), keeping.value.has(entry.id)))
+    const unsentIds = new Set(unsent.map(({ id }) => id))
+    return [...unsent, ...stored.filter(({ id }) => !unsentIds.has(id))].sort((a, b) => b.sentMs - a.sentMs || (a.id < b.id ? 1 : -1))
+  })
+
+  return {
+    inboxCount: computed(() => {
+      const { months, notes } = rooms()
+      const open = new Set(months.value.map(({ inbox }) => inbox.name))
+      const elsewhere = [...notes.value.values()].filter(({ room }) => !open.has(room)).reduce((sum, { unopened }) => sum + unopened, 0)
+      return (folded.value?.counts.unopened ?? 0) + elsewhere
+    }),
+    messages,
+    messageCount: computed(() => folded.value?.counts.messages ?? 0),
+    unreadCount: computed(() => folded.value?.counts.unread ?? 0),
+    order,
+    sent,
+    unsentCount: computed(() => sent.value.filter(({ state }) => state.status === 'waiting' || state.status === 'keeping').length),
+    pendingMarkCount: computed(() => [...marksLedgers.value.values()].reduce((sum, { pending }) => sum + pending.value.length, 0)),
+    arrived,
+    open: (count) => {
+      const mailbox = folded.value
+      if (mailbox === null) return { opened: 0, first: null }
+      const ids = oldestUnopened(mailbox, count)
+      for (const id of ids) openOne(id)
+      fold()
+      const opened = new Set(ids)
+      return { opened: ids.length, first: messages.value.find(({ id }) => opened.has(id))?.id ?? null }
+    },
+    setRead: (id, isRead) => mark(id, (marks) => setChecked(marks, id, isRead)),
+    remove: (id) => {
+      const message = folded.value?.messages.find((shown) => shown.id === id)
+      if (message === undefined) return
+      removed.value = new Map(removed.value).set(id, message)
+      mark(id, (marks) => setDeleted(marks, id, true))
+    },
+    restore: (id) => {
+      const next = new Map(removed.value)
+      next.delete(id)
+      mark(id, (marks) => setDeleted(marks, id, false))
+      fold()
+      removed.value = next
+    },
+    leaveList: () => {
+      removed.value = new Map()
+    },
+    setOrder: (next) => {
+      order.value = next
+    },
+    recall: (id) => {
+      const { drafts } = rooms()
+      requestRecall(drafts.doc, id)
+      draftsLedger.touch(`outbox:${id}`, drafts.latestChange())
+    },
+    giveUp: (id) => {
+      const entry = folded.value?.outbox.find((unsent) => unsent.id === id)
+      if (entry === undefined) return null
+      const { drafts } = rooms()
+      drafts.doc.transact(() => {
+        clearOutboxEntry(drafts.doc, id)
+        // A node may have it already without having said so: then it is taken back there.
+        requestRecall(drafts.doc, id)
+      })
+      return { to: entry.to, text: entry.text }
+    },
+    onSent: (id, kept) => {
+      keeping.value = new Set(keeping.value).add(id)
+      const isKept = (): void => {
+        const next = new Set(keeping.value)
+        next.delete(id)
+        keeping.value = next
+      }
+      kept.then(isKept, onDiskFull)
+    },
+    onRoomNote: ({ room, pids }) => {
+      const home = rooms().months.value.find(({ inbox }) => inbox.name === room)
+      if (home === undefined) return
+      for (const message of folded.value?.sent ?? []) if (messageToMonth(message.id) === home.month) noteStored(message.id, pids)
+    },
+    onMarksStored: (room, stored) => marksLedgerOf(room).onStored(stored),
+    watch: ({ month, inbox, marks }) => {
+      const onInbox = (_update: Uint8Array, origin: unknown): void => {
+        if (inbox.isFromNode(origin) && inbox.isSynced()) liveMonths.add(month)
+        foldSoon()
+      }
+      inbox.doc.on('update', onInbox)
+      marks.doc.on('update', foldSoon)
+      stops.push(() => {
+        inbox.doc.off('update', onInbox)
+        marks.doc.off('update', foldSoon)
+      })
+      foldSoon()
+    },
+    watchDrafts: () => {
+      const { doc } = rooms().drafts
+      doc.on('update', foldSoon)
+      stops.push(() => doc.off('update', foldSoon))
+      foldSoon()
+    },
+    close: () => {
+      for (const stop of stops) stop()
+      folder.close()
+    },
+  }
+}
+
+// ---- rows
+
+const toRow = (message: ReceivedMessage, owner: AccountId, isDeleted: boolean): MessageRow => ({
+  id: message.id,
+  from: message.from,
+  isOwn: message.from.id === owner,
+  text: message.text,
+  openedMs: message.openedMs ?? message.sentMs,
+  sentMs: message.sentMs,
+  isRead: message.checked,
+  isDeleted,
+})
+
+const byNewestOpened = (a: MessageRow, b: MessageRow): number => b.openedMs - a.openedMs || b.sentMs - a.sentMs || (a.id < b.id ? 1 : -1)
+const byUnread = (a: MessageRow, b: MessageRow): number => Number(a.isRead) - Number(b.isRead) || byNewestOpened(a, b)
+
+const toSentRow = (message: SentMessage, storedOn: readonly number[]): SentRow => ({
+  id: message.id,
+  to: message.to,
+  text: message.text,
+  sentMs: message.sentMs,
+  state: toSentState(message),
+  storedOn,
+})
+
+const toSentState = (message: SentMessage): SentState => {
+  switch (message.status) {
+    case 'opened':
+    case 'read': {
+      const furthest = message.recipients.find(({ status }) => status === message.status)
+      return { status: message.status, atMs: furthest?.atMs ?? null, isTooLate: message.recallRequested }
+    }
+    case 'recalled':
+      return { status: 'recalled' }
+    case 'failed': {
+      const failed = message.recipients[0]
+      return { status: 'failed', because: failed?.status ?? 'no-such-account', name: failed?.person.name ?? '' }
+    }
+    case 'stored':
+      return { status: message.recallRequested ? 'recalling' : 'stored' }
+  }
+}
+
+const HARMLESS: readonly RecipientStatus[] = ['waiting', 'delivered', 'opened', 'read']
+
+const toUnsentRow = (entry: UnsentMessage, storedOn: readonly number[], isPending: boolean, isBeingKept: boolean): SentRow => {
+  const failed = entry.recipients.find(({ status }) => !HARMLESS.includes(status))
+  const state = ((): SentState => {
+    if (failed !== undefined) return { status: 'failed', because: failed.status, name: failed.person.name }
+    if (isBeingKept) return { status: 'keeping' }
+    return { status: isPending || storedOn.length === 0 ? 'waiting' : 'stored' }
+  })()
+  return { id: entry.id, to: entry.to, text: entry.text, sentMs: entry.sentMs, state, storedOn: state.status === 'stored' ? storedOn : [] }
+}

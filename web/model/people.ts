@@ -1,0 +1,80 @@
+// Whom one can write to: all accounts, as a node last listed them, kept on this device so that drafts can be
+// addressed without any node.
+
+import { type ReadonlySignal, computed, signal } from '@preact/signals'
+import { type AccountId, parseAccountId } from '../../crdt-schema/ids.ts'
+import type { Person } from '../../crdt-schema/inbox.ts'
+import type { Api } from '../link/api.ts'
+import type { Clock, Store } from './ports.ts'
+
+export interface PeopleModel {
+  /** By name; oneself last. */
+  readonly people: ReadonlySignal<readonly Person[]>
+  /** All accounts are listed: who is missing has none. */
+  readonly isComplete: ReadonlySignal<boolean>
+  /** Asks again, unless it was asked within the last seconds. */
+  refresh(): Promise<void>
+}
+
+const PEOPLE_MAX = 2000
+const FRESH_MS = 3000
+
+export interface PeopleOptions {
+  readonly owner: AccountId
+  readonly ownName: ReadonlySignal<string>
+  readonly token: string
+  readonly api: Api
+  readonly clock: Clock
+  readonly store: Store
+}
+
+export const createPeople = ({ owner, ownName, token, api, clock, store }: PeopleOptions): PeopleModel => {
+  const key = `starling.people.${owner}`
+  const others = signal<readonly Person[]>(readPeople(store.getItem(key)))
+  const isComplete = signal(false)
+  let askedMs = Number.NEGATIVE_INFINITY
+
+  const list = async (): Promise<Person[] | null> => {
+    const found: Person[] = []
+    let after: string | null = null
+    do {
+      const page: Awaited<ReturnType<Api['listAccounts']>> = await api.listAccounts(token, { prefix: '', after })
+      if (!page.ok) return null
+      for (const { id, name } of page.value.accounts) {
+        const accountId = parseAccountId(id)
+        if (accountId !== null && accountId !== owner) found.push({ id: accountId, name })
+      }
+      after = page.value.next ?? null
+    } while (after !== null && found.length < PEOPLE_MAX)
+    isComplete.value = after === null
+    return found
+  }
+
+  return {
+    people: computed(() => [...others.value].sort(byName).concat({ id: owner, name: ownName.value })),
+    isComplete,
+    refresh: async () => {
+      if (clock.nowMs() - askedMs < FRESH_MS) return
+      askedMs = clock.nowMs()
+      const found = await list()
+      if (found === null) return
+      others.value = found
+      store.setItem(key, JSON.stringify(found))
+    },
+  }
+}
+
+const byName = (a: Person, b: Person): number => a.name.localeCompare(b.name)
+
+const readPeople = (text: string | null): Person[] => {
+  try {
+    const value: unknown = JSON.parse(text ?? '[]')
+    if (!Array.isArray(value)) return []
+    return value.flatMap((item: { id?: unknown; name?: unknown } | null) => {
+      const id = parseAccountId(item?.id)
+      return id !== null && typeof item?.name === 'string' ? [{ id, name: item.name }] : []
+    })
+  } catch {
+    return [] // written by another version, or by hand
+  }
+}
