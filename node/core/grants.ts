@@ -6,13 +6,15 @@ import { type Claim, addClaim, addSecret, releaseClaim, removeAccount, rememberA
 import { type AccountId, type DocumentName, type Hlc, MEMBERS_DOCUMENT, type NameKey, type Pid, type RequestId, type SessionId, accountToDocument, nameToDocument, nextHlc, parsePid, sessionToDocument } from '../../crdt-schema/ids.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import { addMember, removeMember } from '../../crdt-schema/members.ts'
-import { assert, unreachable } from '../../crdt-schema/prelude.ts'
+import { type Result, assert, fail, ok, unreachable } from '../../crdt-schema/prelude.ts'
 import { endSession, grantSession } from '../../crdt-schema/sessions.ts'
 import type { Desk, Grant, GrantOutcome, GrantStamp } from './desk.ts'
 
 type GrantOf<Kind extends Grant['kind']> = Extract<Grant, { kind: Kind }>
-/** Null: it may be. Otherwise the code of the refusal, which is what the caller is told. */
-type Refusal = string | null
+/** Why a grant may not be; the code is what the caller is told. */
+type Judgement = Result<null, string>
+
+const ALLOWED = ok(null)
 
 /** What a grant is about: two grants that share a key are decided one after the other [COO4]. */
 export const grantKeys = (grant: Grant): readonly string[] => {
@@ -53,7 +55,7 @@ export const documentsOfGrant = (grant: Grant): readonly DocumentName[] => {
 }
 
 /** Whether a grant may be, as things stand. */
-export const judgeGrant = (desk: Desk, grant: Grant): Refusal => {
+export const judgeGrant = (desk: Desk, grant: Grant): Judgement => {
   switch (grant.kind) {
     case 'create-account':
       return judgeCreation(desk, grant)
@@ -62,11 +64,11 @@ export const judgeGrant = (desk: Desk, grant: Grant): Refusal => {
     case 'grant-session':
       return judgeSession(desk, grant)
     case 'remove-account':
-      return desk.directory.exists(grant.accountId) || desk.directory.isRemoved(grant.accountId) ? null : 'no-such-account'
+      return desk.directory.exists(grant.accountId) || desk.directory.isRemoved(grant.accountId) ? ALLOWED : fail('no-such-account')
     case 'admit-member':
       return judgeAdmission(desk, grant)
     case 'remove-member':
-      return desk.directory.memberOf(grant.nodeId) === null ? 'no-such-member' : null
+      return desk.directory.memberOf(grant.nodeId) === null ? fail('no-such-member') : ALLOWED
     default:
       return unreachable(grant)
   }
@@ -74,8 +76,8 @@ export const judgeGrant = (desk: Desk, grant: Grant): Refusal => {
 
 /** Writes what a grant says and tells its outcome. A grant that was already applied writes nothing and tells the same. */
 export const applyGrant = (desk: Desk, grant: Grant, stamp: GrantStamp): GrantOutcome => {
-  const code = judgeGrant(desk, grant)
-  if (code !== null) return { status: 'refused', code }
+  const judgement = judgeGrant(desk, grant)
+  if (!judgement.ok) return { status: 'refused', code: judgement.code }
   switch (grant.kind) {
     case 'create-account':
       return applyCreation(desk, grant, stamp)
@@ -109,15 +111,15 @@ const claimOfRequest = (desk: Desk, accountId: AccountId, requestId: RequestId):
  * the client has a fresh one, and nobody here can check the password: `unknown` makes its node run the call again,
  * find the account and verify.
  */
-const judgeCreation = (desk: Desk, grant: GrantOf<'create-account'>): Refusal => {
+const judgeCreation = (desk: Desk, grant: GrantOf<'create-account'>): Judgement => {
   const { directory } = desk
-  if (directory.isRemoved(grant.accountId)) return 'id-reused'
+  if (directory.isRemoved(grant.accountId)) return fail('id-reused')
   const made = claimOfRequest(desk, grant.accountId, grant.requestId)
   if (made !== null) {
-    if (made.shownName !== grant.shownName) return 'id-reused'
-    return directory.secretOf(grant.accountId)?.passwordHash === grant.passwordHash ? null : 'unknown'
+    if (made.shownName !== grant.shownName) return fail('id-reused')
+    return directory.secretOf(grant.accountId)?.passwordHash === grant.passwordHash ? ALLOWED : fail('unknown')
   }
-  return directory.ownerOfName(grant.nameKey) === null ? null : 'name-taken'
+  return directory.ownerOfName(grant.nameKey) === null ? ALLOWED : fail('name-taken')
 }
 
 const applyCreation = (desk: Desk, grant: GrantOf<'create-account'>, stamp: GrantStamp): GrantOutcome => {
@@ -137,12 +139,12 @@ export const changeToFingerprint = (shownName: string | null, changesPassword: '
 
 const fingerprintOf = (grant: GrantOf<'change-account'>): string => changeToFingerprint(grant.shownName, grant.passwordHash === null ? 'same-password' : 'new-password')
 
-const judgeChange = (desk: Desk, grant: GrantOf<'change-account'>): Refusal => {
+const judgeChange = (desk: Desk, grant: GrantOf<'change-account'>): Judgement => {
   const { directory } = desk
-  if (!directory.exists(grant.accountId)) return 'no-such-account'
+  if (!directory.exists(grant.accountId)) return fail('no-such-account')
   const repeated = directory.requestOf(grant.accountId, grant.requestId)
-  if (repeated !== null) return repeated.fingerprint === fingerprintOf(grant) ? null : 'id-reused'
-  return grant.nameKey === null || isFreeFor(desk, grant.nameKey, grant.accountId) ? null : 'name-taken'
+  if (repeated !== null) return repeated.fingerprint === fingerprintOf(grant) ? ALLOWED : fail('id-reused')
+  return grant.nameKey === null || isFreeFor(desk, grant.nameKey, grant.accountId) ? ALLOWED : fail('name-taken')
 }
 
 const isFreeFor = (desk: Desk, nameKey: NameKey, accountId: AccountId): boolean => {
@@ -188,17 +190,17 @@ export const releaseClaims = (desk: Desk, accountId: AccountId, kept: Claim, hlc
 
 // ---- grant-session
 
-const judgeSession = (desk: Desk, grant: GrantOf<'grant-session'>): Refusal => {
+const judgeSession = (desk: Desk, grant: GrantOf<'grant-session'>): Judgement => {
   const { directory } = desk
-  if (directory.session(grant.session.id) !== null) return null
-  if (!directory.exists(grant.accountId)) return 'wrong-credentials'
+  if (directory.session(grant.session.id) !== null) return ALLOWED
+  if (!directory.exists(grant.accountId)) return fail('wrong-credentials')
   const ofRequest = directory.sessionsOfRequest(grant.requestId)
-  if (ofRequest.some(session => session.accountId !== grant.accountId)) return 'id-reused'
+  if (ofRequest.some(session => session.accountId !== grant.accountId)) return fail('id-reused')
   // The password was changed, or its hash renewed, between the check and now: run the call again.
-  if (directory.secretOf(grant.accountId)?.passwordHash !== grant.provedHash) return 'unknown'
-  if (desk.config.sessionsPerAccount > 1 || grant.takeOver) return null
+  if (directory.secretOf(grant.accountId)?.passwordHash !== grant.provedHash) return fail('unknown')
+  if (desk.config.sessionsPerAccount > 1 || grant.takeOver) return ALLOWED
   const others = directory.liveSessionsOf(grant.accountId, desk.clusterMs).filter(session => !ofRequest.some(own => own.id === session.id))
-  return others.length === 0 ? null : 'already-signed-in'
+  return others.length === 0 ? ALLOWED : fail('already-signed-in')
 }
 
 const applySession = (desk: Desk, grant: GrantOf<'grant-session'>, stamp: GrantStamp): GrantOutcome => {
@@ -251,10 +253,10 @@ export const documentsOfAccount = (desk: Desk, accountId: AccountId): readonly D
 
 // ---- members. Whether the node before is still linked under its pid is the coordinator's to know [REP7].
 
-const judgeAdmission = (desk: Desk, grant: GrantOf<'admit-member'>): Refusal => {
+const judgeAdmission = (desk: Desk, grant: GrantOf<'admit-member'>): Judgement => {
   const member = desk.directory.memberOf(grant.nodeId)
-  if (member?.removed === true) return 'removed'
-  return pidFor(desk, grant) === null ? 'cluster-full' : null
+  if (member?.removed === true) return fail('removed')
+  return pidFor(desk, grant) === null ? fail('cluster-full') : ALLOWED
 }
 
 /** The pid a node asks for, or has, or the lowest nobody has; null when the cluster is full. */
