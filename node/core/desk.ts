@@ -35,6 +35,8 @@ export interface Desk {
   digestOf(name: DocumentName): string | null
   /** Whether the node holds anything under this name, without loading it. */
   isKnown(name: DocumentName): boolean
+  /** Stored bytes of a document, 0 if unknown. */
+  bytesOf(name: DocumentName): number
   /** All names of documents held that start with `prefix`, sorted; cheap enough for a request, not for a message. */
   documentsUnder(prefix: string): readonly DocumentName[]
   /** Marks documents as gone for good, because of a fact committed in the same step [DOC8]. */

@@ -1,0 +1,311 @@
+// Pulling what a peer has and this node lacks: by its feed since a checkpoint, by comparing digest tables, or document by document.
+// Keeps [REP1] (cost is what changed), [REP2] (the backstop), [RDY1] (what synced means), [RDY2] (subscribed first, promise and tentative grants last), [COR5].
+//
+//   opening ──rows──▶ rows ──last page──▶ fetching ──all diffs in──▶ ending ──pull-end──▶ storing ──committed──▶ done
+//
+// The link itself is the subscription: live pushes come from hello on, so rows taken later miss nothing.
+
+import * as Y from 'yjs'
+import type { DocumentName, Pid } from '../../crdt-schema/ids.ts'
+import type { PeerMessage, WireDigest } from '../../crdt-schema/peer-wire.ts'
+import { latestCommit } from './commits.ts'
+import { digestToHex } from './digest.ts'
+import { applyInBackground, isGone, receiveUpdate, requireDocument } from './documents.ts'
+import { type FeedRow, differingBuckets, encodeTable, readBuckets, readFeed } from './heads.ts'
+import { isRoomy, sendAfter, sendTo } from './links.ts'
+import { acceptPromise } from './promises.ts'
+import { type NodeState, type Peer, type Pull, log } from './state.ts'
+
+type Message<Type extends PeerMessage['type']> = Extract<PeerMessage, { type: Type }>
+
+const ROWS_PER_PAGE = 1_000
+const ASKED_MAX = 64
+const QUESTIONS_MAX = 1_024
+/** A pull that brings nothing for this long is given up and tried again. */
+const PULL_STUCK_MS = 10_000
+
+const createPull = (node: NodeState, mode: Pull['mode'], wanted: Iterable<DocumentName>): Pull => ({
+  id: ++node.nextId, mode, status: mode === 'documents' ? 'fetching' : 'opening', through: 0, wanted: new Set(wanted), asked: new Set(), parts: new Map(),
+  rowsEnded: mode === 'documents', storedBy: 0, fetched: 0, startedMs: node.now.monotonicMs, progressMs: node.now.monotonicMs
+})
+
+/** Starts pulling from a peer. The feed serves while a checkpoint of this very directory is known; else tables are compared. */
+export const startPull = (node: NodeState, peer: Peer, mode: 'feed' | 'table'): void => {
+  if (peer.link === null || !peer.helloSeen || peer.nodeId === null) return
+  const checkpoint = node.meta.held[peer.nodeId]?.through ?? 0
+  peer.pull = createPull(node, checkpoint > 0 && !node.unclean ? mode : 'table', [])
+  continuePull(node, peer, peer.pull)
+}
+
+/** Fetches just these documents from a peer, if its digests differ from ours. */
+export const startClaimPull = (node: NodeState, peer: Peer, digests: readonly WireDigest[]): void => {
+  peer.claimPull = createPull(node, 'documents', digests.filter((row) => differs(node, row)).map((row) => row.document))
+  continuePull(node, peer, peer.claimPull)
+}
+
+const differs = (node: NodeState, row: WireDigest): boolean => {
+  if (isGone(node, row.document)) return false
+  const { heads, quarantined } = node.documents
+  const digest = heads.get(row.document)?.digest
+  return quarantined.has(row.document) || digest === null || (digest === undefined ? row.digest !== '0' : digestToHex(digest) !== row.digest)
+}
+
+/** Moves every pull on as far as it goes: called when documents were loaded, commits returned, and on each tick. */
+export const continuePulls = (node: NodeState): void => {
+  for (const peer of node.peers.values()) {
+    for (const pull of [peer.pull, peer.claimPull]) {
+      if (pull === null || pull.status === 'done') continue
+      if (node.now.monotonicMs - pull.progressMs > PULL_STUCK_MS) {
+        log(node, 'warn', 'pull-stuck', { peer: peer.pid, status: pull.status })
+        if (peer.pull === pull) peer.pull = null
+        else peer.claimPull = null
+      } else continuePull(node, peer, pull)
+    }
+  }
+}
+
+const continuePull = (node: NodeState, peer: Peer, pull: Pull): void => {
+  if (pull.status === 'opening') open(node, peer, pull)
+  if (pull.status === 'rows' || pull.status === 'fetching') askForWanted(node, peer, pull)
+  if (pull.status === 'fetching' && pull.rowsEnded && pull.wanted.size === 0 && pull.asked.size === 0) {
+    if (pull.mode === 'documents') becomeStoring(node, pull)
+    else {
+      pull.status = 'ending'
+      sendTo(node, peer.pid, { type: 'pull-end-request', pull: pull.id })
+    }
+  }
+  if (pull.status === 'storing' && node.commits.committedThrough >= pull.storedBy) becomeDone(node, peer, pull)
+}
+
+const open = (node: NodeState, peer: Peer, pull: Pull): void => {
+  if (node.documents.unapplied.size > 0) {
+    applyInBackground(node)
+    pull.progressMs = node.now.monotonicMs
+    return
+  }
+  pull.status = 'rows'
+  if (pull.mode === 'feed') sendTo(node, peer.pid, { type: 'feed-request', pull: pull.id, after: node.meta.held[peer.nodeId ?? '']?.through ?? 0 })
+  else sendTo(node, peer.pid, { type: 'table-request', pull: pull.id })
+}
+
+const askForWanted = (node: NodeState, peer: Peer, pull: Pull): void => {
+  const items: { document: DocumentName; stateVector: Uint8Array }[] = []
+  for (const document of pull.wanted) {
+    if (pull.asked.size >= ASKED_MAX) break
+    if (isGone(node, document)) {
+      pull.wanted.delete(document)
+      continue
+    }
+    const loaded = node.documents.loaded.get(document)
+    const isKnown = node.documents.heads.has(document)
+    if (loaded === undefined && isKnown) {
+      requireDocument(node, document)
+      continue
+    }
+    pull.wanted.delete(document)
+    pull.asked.add(document)
+    items.push({ document, stateVector: loaded === undefined ? EMPTY_STATE_VECTOR : Y.encodeStateVector(loaded.doc) })
+  }
+  if (items.length > 0) sendTo(node, peer.pid, { type: 'want', pull: pull.id, items })
+}
+
+const EMPTY_STATE_VECTOR = new Uint8Array([0])
+
+const becomeStoring = (node: NodeState, pull: Pull): void => {
+  pull.status = 'storing'
+  pull.storedBy = latestCommit(node)
+}
+
+const becomeDone = (node: NodeState, peer: Peer, pull: Pull): void => {
+  pull.status = 'done'
+  if (pull.mode === 'documents' || peer.nodeId === null) return
+  peer.synced = true
+  peer.comparedMs = node.now.monotonicMs
+  peer.heldPush = Math.max(peer.heldPush, pull.through)
+  for (const seq of [...peer.heldAbove].sort((a, b) => a - b)) if (seq <= pull.through) peer.heldAbove.delete(seq)
+  noteHeld(node, peer, pull.through)
+  sendTo(node, peer.pid, { type: 'holds', nodeId: peer.nodeId, through: pull.through })
+  if (pull.fetched > 0) log(node, 'info', 'pulled', { peer: peer.pid, documents: pull.fetched, ms: node.now.monotonicMs - pull.startedMs, mode: pull.mode })
+}
+
+/** Remembers how far this node holds a peer's feed; written with the next commit that writes its own state anyway. */
+export const noteHeld = (node: NodeState, peer: Peer, through: number): void => {
+  if (peer.nodeId === null) return
+  const known = node.meta.held[peer.nodeId]
+  node.meta.held[peer.nodeId] = { pid: peer.pid, through: Math.max(through, known?.boot === peer.boot ? known.through : 0), boot: Math.max(peer.boot, known?.boot ?? 0) }
+}
+
+const findPull = (peer: Peer, id: number): Pull | null => [peer.pull, peer.claimPull].find((pull) => pull?.id === id) ?? null
+
+// ---- answers to this node's pulls
+
+export const onTable = (node: NodeState, peer: Peer, { pull: id, head, buckets }: Message<'table'>): void => {
+  const pull = findPull(peer, id)
+  if (pull === null || pull.status !== 'rows') return
+  pull.progressMs = node.now.monotonicMs
+  pull.through = head
+  const differing = differingBuckets(node.documents, buckets)
+  if (differing.length > 0) sendTo(node, peer.pid, { type: 'bucket-request', pull: id, buckets: differing })
+  else becomeFetching(node, peer, pull)
+}
+
+const becomeFetching = (node: NodeState, peer: Peer, pull: Pull): void => {
+  pull.rowsEnded = true
+  pull.status = 'fetching'
+  continuePull(node, peer, pull)
+}
+
+export const onRows = (node: NodeState, peer: Peer, { pull: id, rows, through, last }: Message<'rows'>): void => {
+  const pull = findPull(peer, id)
+  if (pull === null || pull.status !== 'rows') return
+  pull.progressMs = node.now.monotonicMs
+  for (const row of rows) if (differs(node, row)) pull.wanted.add(row.document)
+  if (pull.mode === 'feed') pull.through = Math.max(pull.through, through)
+  if (last) becomeFetching(node, peer, pull)
+  else if (pull.mode === 'feed') sendTo(node, peer.pid, { type: 'feed-request', pull: id, after: through })
+}
+
+export const onDiff = (node: NodeState, peer: Peer, diff: Message<'diff'>): void => {
+  const pull = findPull(peer, diff.pull)
+  if (pull === null || !pull.asked.has(diff.document)) return
+  pull.progressMs = node.now.monotonicMs
+  const parts = pull.parts.get(diff.document) ?? []
+  parts.push(diff.bytes)
+  pull.parts.set(diff.document, parts)
+  if (parts.length < diff.parts) return
+  pull.parts.delete(diff.document)
+  pull.asked.delete(diff.document)
+  if (!diff.missing) {
+    const update = concat(parts)
+    if (!isEmptyUpdate(update)) {
+      receiveUpdate(node, diff.document, update)
+      pull.fetched++
+    }
+    if (node.documents.quarantined.delete(diff.document)) log(node, 'info', 'document-restored', { document: diff.document, peer: peer.pid })
+  }
+  continuePull(node, peer, pull)
+}
+
+/** An update without structs and deletions: two zero bytes in V1. */
+const isEmptyUpdate = (update: Uint8Array): boolean => update.byteLength === 2 && update[0] === 0 && update[1] === 0
+
+const concat = (parts: readonly Uint8Array[]): Uint8Array => {
+  const [only] = parts
+  if (parts.length === 1 && only !== undefined) return only
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.byteLength
+  }
+  return whole
+}
+
+export const onPullEnd = (node: NodeState, peer: Peer, { pull: id, promised, tentative }: Message<'pull-end'>): void => {
+  const pull = findPull(peer, id)
+  if (pull === null || pull.status !== 'ending') return
+  acceptPromise(node, promised, tentative)
+  becomeStoring(node, pull)
+  continuePull(node, peer, pull)
+}
+
+// ---- questions of peers: answered when everything they need is in memory and their link has room
+
+const QUESTIONS = new Set<PeerMessage['type']>(['feed-request', 'table-request', 'bucket-request', 'want', 'pull-end-request'])
+
+export const isQuestion = (message: PeerMessage): boolean => QUESTIONS.has(message.type)
+
+export const onQuestion = (node: NodeState, from: Pid, message: PeerMessage): void => {
+  if (tryAnswer(node, from, message)) return
+  if (node.questions.length < QUESTIONS_MAX) node.questions.push({ from, message })
+}
+
+/** Answers what had to wait; called when documents were loaded and on each tick. */
+export const answerQuestions = (node: NodeState): void => {
+  const waiting = node.questions
+  node.questions = []
+  for (const { from, message } of waiting) {
+    if (node.peers.get(from)?.link == null) continue
+    if (!tryAnswer(node, from, message)) node.questions.push({ from, message })
+  }
+}
+
+const tryAnswer = (node: NodeState, from: Pid, message: PeerMessage): boolean => {
+  const peer = node.peers.get(from)
+  if (peer === undefined || peer.link === null) return true
+  if (!isRoomy(peer)) return false
+  if (message.type === 'want') return answerWant(node, from, message)
+  if (message.type === 'pull-end-request') {
+    sendAfter(node, from, latestCommit(node), { type: 'pull-end', pull: message.pull, promised: node.meta.promised, tentative: node.meta.tentative })
+    return true
+  }
+  if (node.documents.unapplied.size > 0) {
+    applyInBackground(node)
+    return false
+  }
+  if (message.type === 'table-request') {
+    sendAfter(node, from, latestCommit(node), { type: 'table', pull: message.pull, head: latestCommit(node), buckets: encodeTable(node.documents) })
+  } else if (message.type === 'feed-request') answerFeed(node, from, message)
+  else if (message.type === 'bucket-request') answerBuckets(node, from, message)
+  return true
+}
+
+const toWire = (rows: readonly FeedRow[]): WireDigest[] => rows.map(({ document, digest }) => ({ document, digest: digest ?? '' }))
+
+const answerFeed = (node: NodeState, from: Pid, { pull, after }: Message<'feed-request'>): void => {
+  const rows = readFeed(node.documents, after, ROWS_PER_PAGE)
+  const last = rows.length < ROWS_PER_PAGE
+  const through = last ? latestCommit(node) : (rows[rows.length - 1]?.seq ?? after)
+  sendAfter(node, from, latestCommit(node), { type: 'rows', pull, rows: toWire(rows), through, last })
+}
+
+const answerBuckets = (node: NodeState, from: Pid, { pull, buckets }: Message<'bucket-request'>): void => {
+  const rows = readBuckets(node.documents, new Set(buckets))
+  for (let at = 0; at === 0 || at < rows.length; at += ROWS_PER_PAGE) {
+    const page = rows.slice(at, at + ROWS_PER_PAGE)
+    sendAfter(node, from, latestCommit(node), { type: 'rows', pull, rows: toWire(page), through: latestCommit(node), last: at + ROWS_PER_PAGE >= rows.length })
+  }
+}
+
+/** Answers the items whose documents are in memory; the rest waits. */
+const answerWant = (node: NodeState, from: Pid, want: Message<'want'>): boolean => {
+  const later: Message<'want'>['items'][number][] = []
+  for (const item of want.items) {
+    const loaded = node.documents.loaded.get(item.document)
+    if (loaded === undefined && node.documents.heads.has(item.document)) {
+      requireDocument(node, item.document)
+      later.push(item)
+    } else answerItem(node, from, want.pull, item)
+  }
+  if (later.length > 0 && node.questions.length < QUESTIONS_MAX) node.questions.push({ from, message: { ...want, items: later } })
+  return true
+}
+
+const answerItem = (node: NodeState, from: Pid, pull: number, { document, stateVector }: Message<'want'>['items'][number]): void => {
+  const loaded = node.documents.loaded.get(document)
+  const missing = loaded === undefined || node.documents.quarantined.has(document)
+  const update = missing ? new Uint8Array(0) : Y.encodeStateAsUpdate(loaded.doc, stateVector)
+  const partBytes = node.config.diffPartBytesMax
+  const parts = Math.max(1, Math.ceil(update.byteLength / partBytes))
+  for (let part = 0; part < parts; part++) {
+    sendAfter(node, from, latestCommit(node), { type: 'diff', pull, document, part, parts, bytes: update.subarray(part * partBytes, (part + 1) * partBytes), missing })
+  }
+}
+
+// ---- the backstop
+
+/** Every compareMs each link's ends compare what they hold; equal roots need no table and move the checkpoint [REP2]. */
+export const compareWithPeers = (node: NodeState): void => {
+  for (const peer of node.peers.values()) {
+    if (peer.link === null || !peer.helloSeen || (peer.pull !== null && peer.pull.status !== 'done')) continue
+    const needsSync = !peer.synced
+    if (!needsSync && node.now.monotonicMs - peer.comparedMs < node.config.compareMs) continue
+    const row = node.members.rows.get(peer.pid)?.row
+    if (!needsSync && row !== undefined && row.root !== '' && node.documents.unapplied.size === 0 && row.root === digestToHex(node.documents.root)) {
+      peer.comparedMs = node.now.monotonicMs
+      noteHeld(node, peer, row.head)
+      continue
+    }
+    startPull(node, peer, needsSync ? 'feed' : 'table')
+  }
+}

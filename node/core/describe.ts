@@ -1,0 +1,83 @@
+// What a node tells of itself and the cluster: the body of `/api/cluster`, and why it is or is not ready. Pure functions of its state.
+
+import type { AnswerOf } from '../../crdt-schema/api.ts'
+import { epochCounter, type Millis, type Pid } from '../../crdt-schema/ids.ts'
+import type { StateRow } from '../../crdt-schema/peer-wire.ts'
+import { millisToTime } from './answers.ts'
+import { currentCoordinator } from './coordinator-view.ts'
+import { memberUrls } from './links.ts'
+import { holders, rowOf } from './members.ts'
+import type { NodeState } from './state.ts'
+
+export type ClusterView = AnswerOf<'read-cluster'>
+
+const behindBecause = (node: NodeState, pid: Pid, row: StateRow | null): string | null => {
+  if (row === null) return node.peers.get(pid)?.left === true ? 'it was stopped' : 'no node in view hears it'
+  if (row.phase === 'syncing' || row.phase === 'recovering') return 'it is catching up after a start or a pause'
+  const peer = node.peers.get(pid)
+  if (peer?.excluded === true) return 'it does not acknowledge in time'
+  return peer !== undefined && peer.missing.size > 0 ? 'it has not acknowledged everything' : null
+}
+
+const ownReason = (node: NodeState): string | null => (node.phase === 'ready' ? null : node.phase === 'draining' ? 'it is stopping' : 'it is catching up after a start or a pause')
+
+const describeNode = (node: NodeState, pid: Pid, url: string): ClusterView['nodes'][number] => {
+  const row = node.members.view.includes(pid) ? rowOf(node, pid) : null
+  const because = pid === node.meta.pid ? ownReason(node) : behindBecause(node, pid, row)
+  return {
+    pid, url: row?.url ?? url, status: row === null ? 'down' : row.phase === 'ready' ? 'ready' : 'syncing',
+    behind: because !== null, behindBecause: because,
+    digest: row === null || row.root === '' ? null : row.root, version: row?.version ?? null,
+    upSince: row === null ? null : millisToTime(row.upSinceMs as Millis),
+    messages: row?.messages ?? null, sessions: row?.sessions ?? null, bytes: row?.bytes ?? null
+  }
+}
+
+const describeLinks = (node: NodeState): ClusterView['links'] => {
+  const pids = [...memberUrls(node).keys()].sort((a, b) => a - b)
+  return pids.flatMap((a, i) =>
+    pids.slice(i + 1).map((b) => {
+      const hears = (x: Pid, y: Pid): boolean => node.members.view.includes(x) && rowOf(node, x)?.hears.includes(y) === true
+      const other = a === node.meta.pid ? b : b === node.meta.pid ? a : null
+      const peer = other === null ? undefined : node.peers.get(other)
+      const state = hears(a, b) && hears(b, a) ? 'up' : hears(a, b) || hears(b, a) ? 'half' : 'down'
+      return { a, b, state, rttMs: peer !== undefined && state === 'up' ? Math.round(peer.roundTripMs * 100) / 100 : null }
+    })
+  )
+}
+
+/** The cluster as this node sees it, now. */
+export const describe = (node: NodeState): ClusterView => {
+  const coordinator = currentCoordinator(node)
+  const urls = [...memberUrls(node)].sort(([a], [b]) => a - b)
+  return {
+    self: node.meta.pid,
+    coordinator: coordinator?.pid ?? null,
+    epoch: coordinator === null ? 0 : epochCounter(coordinator.epoch),
+    version: node.config.version,
+    nodes: urls.map(([pid, url]) => describeNode(node, pid, url)),
+    links: describeLinks(node),
+    events: node.history.map(({ at, kind, pid }) => ({ at: millisToTime(at as Millis), kind, pid })),
+    recent: node.recent.map(({ seq, pids }) => ({ seq, pids: [...new Set([...pids, ...holders(node)])].sort((a, b) => a - b) }))
+  }
+}
+
+export interface Readiness {
+  readonly ready: boolean
+  /** One line for each thing that must hold. */
+  readonly checks: readonly { readonly check: string; readonly ok: boolean; readonly text: string }[]
+}
+
+/** Whether the node serves, and why not. */
+export const readiness = (node: NodeState): Readiness => {
+  const others = node.members.view.filter((pid) => pid !== node.meta.pid)
+  const unsynced = others.filter((pid) => node.peers.get(pid)?.synced !== true)
+  const checks = [
+    { check: 'storage', ok: node.phase !== 'starting' && !node.stopped, text: node.phase === 'starting' ? 'opening the data directory' : 'open' },
+    { check: 'cluster', ok: node.meta.clusterId !== null, text: node.meta.clusterId === null ? 'waiting for a node with data, or to begin a cluster' : `${others.length + 1} of ${memberUrls(node).size} members in view` },
+    { check: 'caught-up', ok: node.phase === 'ready' || node.phase === 'draining', text: node.phase === 'ready' ? 'yes' : `${node.phase}${unsynced.length > 0 ? `, not yet in step with ${unsynced.join(' and ')}` : ''}` },
+    { check: 'serving', ok: node.phase !== 'draining', text: node.phase === 'draining' ? 'stopping' : 'yes' }
+  ]
+  return { ready: node.phase === 'ready' && !node.stopped, checks }
+}
+

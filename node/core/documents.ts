@@ -1,0 +1,208 @@
+// Documents in memory: loading, changing, applying what peers and clients sent, unloading.
+// Keeps [COR5] (complete before anything about it is answered, never unloaded with something uncommitted), [DOC6], [DOC8], [REP4], [STO4].
+
+import * as Y from 'yjs'
+import { type DocumentName, MEMBERS_DOCUMENT, parseDocumentName } from '../../crdt-schema/ids.ts'
+import { assert } from '../../crdt-schema/prelude.ts'
+import { logOwn, logReceived, logRemoval } from './commits.ts'
+import { addDigest, digestOfDocument, digestOfTransaction } from './digest.ts'
+import { setDigest } from './heads.ts'
+import { type LoadedDocument, type NodeState, log } from './state.ts'
+
+/** Rows that a document may gather before they are rewritten as one. */
+const UPDATES_BEFORE_COMPACTION = 200
+const LOADS_PER_TICK_MAX = 64
+
+/** Transaction origins. A number is the attached client the update came from. */
+const OWN = 'own'
+const PEER = 'peer'
+
+/** Documents every node keeps in memory, since logins and names are decided from them. */
+export const isDirectoryDocument = (name: DocumentName): boolean =>
+  name === MEMBERS_DOCUMENT || name.startsWith('names/') || name.startsWith('accounts/') || name.startsWith('sessions/')
+
+/** Whether a fact removed this document for good [DOC8]: nothing about it is taken in, offered or asked for. */
+export const isGone = (node: NodeState, name: DocumentName): boolean => node.directory.isGone(name)
+
+/** The loaded document. One that nobody ever wrote is empty and needs no loading; null: not loaded, or unreadable. */
+export const findDocument = (node: NodeState, name: DocumentName): LoadedDocument | null => {
+  const { documents } = node
+  const loaded = documents.loaded.get(name)
+  if (loaded !== undefined) {
+    loaded.usedMs = node.now.monotonicMs
+    return documents.quarantined.has(name) ? null : loaded
+  }
+  if (documents.heads.has(name) || documents.loading.has(name)) return null
+  return addLoaded(node, name, [], 0)
+}
+
+/** Asks for a document unless it is there or already asked for. */
+export const requireDocument = (node: NodeState, name: DocumentName): void => {
+  const { documents } = node
+  if (documents.loaded.has(name) || documents.loading.has(name)) return
+  if (!documents.heads.has(name)) {
+    addLoaded(node, name, [], 0)
+    return
+  }
+  documents.loading.set(name, { pins: 0, updates: [] })
+  node.effects.push({ type: 'load', document: name })
+}
+
+/** Keeps a document in memory until unpinned as often. */
+export const pinDocument = (node: NodeState, name: DocumentName): void => {
+  requireDocument(node, name)
+  const holder = node.documents.loaded.get(name) ?? node.documents.loading.get(name)
+  assert(holder !== undefined, `pinned ${name} is neither loaded nor loading`)
+  holder.pins++
+}
+
+export const unpinDocument = (node: NodeState, name: DocumentName): void => {
+  const holder = node.documents.loaded.get(name) ?? node.documents.loading.get(name)
+  if (holder !== undefined && holder.pins > 0) holder.pins--
+}
+
+const addLoaded = (node: NodeState, name: DocumentName, updates: readonly Uint8Array[], pins: number): LoadedDocument => {
+  const doc = new Y.Doc({ gc: true, guid: name })
+  doc.transact(() => { for (const update of updates) Y.applyUpdate(doc, update, PEER) }, PEER)
+  const ref = parseDocumentName(name)
+  doc.clientID = ref !== null && (ref.kind === 'marks' || ref.kind === 'drafts') ? node.clientIds.owner : node.clientIds.node
+  const loaded: LoadedDocument = { name, doc, digest: digestOfDocument(doc), pins, usedMs: node.now.monotonicMs, updatesSinceCompaction: updates.length }
+  node.documents.loaded.set(name, loaded)
+  setDigest(node, name, loaded.digest)
+  if (isDirectoryDocument(name)) node.directory.indexDocument(name, doc)
+  doc.on('afterTransaction', (transaction: Y.Transaction) => {
+    loaded.digest = addDigest(loaded.digest, digestOfTransaction(transaction))
+    setDigest(node, name, loaded.digest)
+    if (isDirectoryDocument(name)) node.news.push(node.directory.onTransaction(name, transaction))
+  })
+  doc.on('update', (update: Uint8Array, origin: unknown) => {
+    loaded.updatesSinceCompaction++
+    if (origin !== PEER) logOwn(node, name, update)
+    node.changes.push({ name, update, client: typeof origin === 'number' ? origin : null })
+  })
+  node.loadedNow.push(name)
+  return loaded
+}
+
+/** Takes in what the store read. An update that does not decode makes the document unreadable, not the node [COR4]. */
+export const onLoaded = (node: NodeState, name: DocumentName, updates: readonly Uint8Array[]): void => {
+  const loading = node.documents.loading.get(name)
+  if (loading === undefined) return
+  node.documents.loading.delete(name)
+  if (isGone(node, name)) return
+  const known = node.documents.heads.get(name)
+  const wasUnapplied = known?.digest === null
+  try {
+    addLoaded(node, name, [...updates, ...loading.updates], loading.pins)
+  } catch (error) {
+    node.documents.loaded.delete(name)
+    quarantine(node, name, loading.pins, error instanceof Error ? error.message : 'undecodable')
+    return
+  }
+  if (wasUnapplied) node.commits.open.touched.add(name)
+}
+
+/** Its rows are damaged and moved aside: it is empty here until a peer's copy has been pulled [COR4, STO6]. */
+export const onLoadFailed = (node: NodeState, name: DocumentName, reason: string): void => {
+  const loading = node.documents.loading.get(name)
+  if (loading === undefined) return
+  node.documents.loading.delete(name)
+  quarantine(node, name, loading.pins, reason)
+}
+
+const quarantine = (node: NodeState, name: DocumentName, pins: number, reason: string): void => {
+  log(node, 'error', 'document-quarantined', { document: name, reason })
+  node.documents.quarantined.add(name)
+  addLoaded(node, name, [], pins)
+  for (const peer of node.peers.values()) peer.comparedMs = -Infinity
+}
+
+/** Changes a loaded document in one transaction under this node's own clientID. */
+export const editDocument = <Value>(node: NodeState, name: DocumentName, change: (doc: Y.Doc) => Value): Value => {
+  const loaded = findDocument(node, name)
+  assert(loaded !== null, `edited ${name} is not loaded`)
+  assert(!isGone(node, name), `edited ${name} is gone`)
+  return loaded.doc.transact(() => change(loaded.doc), OWN)
+}
+
+/** Applies what an attached client sent and the gate has passed. */
+export const applyFromClient = (node: NodeState, name: DocumentName, update: Uint8Array, client: number): void => {
+  const loaded = findDocument(node, name)
+  assert(loaded !== null, `updated ${name} is not loaded`)
+  Y.applyUpdate(loaded.doc, update, client)
+}
+
+/**
+ * Takes in what a peer sent: logged at once, applied now if the document is in memory, otherwise when someone needs it or soon
+ * in the background [REP4]. Returns whether something it builds on is missing here [REP5].
+ */
+export const receiveUpdate = (node: NodeState, name: DocumentName, update: Uint8Array): 'complete' | 'gap' => {
+  if (isGone(node, name)) return 'complete'
+  const { documents } = node
+  if (!documents.heads.has(name) && isDirectoryDocument(name)) findDocument(node, name)
+  logReceived(node, name, update)
+  const loading = documents.loading.get(name)
+  if (loading !== undefined) loading.updates.push(update)
+  const loaded = documents.loaded.get(name)
+  if (loaded === undefined) return 'complete'
+  Y.applyUpdate(loaded.doc, update, PEER)
+  return hasGap(loaded) ? 'gap' : 'complete'
+}
+
+export const hasGap = (loaded: LoadedDocument): boolean => loaded.doc.store.pendingStructs !== null || loaded.doc.store.pendingDs !== null
+
+/** Drops documents for good, because of a fact that is in the open commit or was committed before [DOC8]. */
+export const dropDocuments = (node: NodeState, names: readonly DocumentName[]): void => {
+  const { documents } = node
+  for (const name of names) {
+    const loaded = documents.loaded.get(name)
+    if (loaded !== undefined) {
+      if (isDirectoryDocument(name)) node.directory.forget(name)
+      documents.loaded.delete(name)
+      loaded.doc.destroy()
+    }
+    documents.loading.delete(name)
+    node.changes = node.changes.filter((change) => change.name !== name)
+    if (documents.heads.has(name)) logRemoval(node, name)
+  }
+}
+
+/** Each tick: applies what peers sent for documents nobody has loaded, rewrites long rows, unloads what is least used [COR5]. */
+export const tendDocuments = (node: NodeState): void => {
+  applyInBackground(node)
+  unloadIdle(node)
+}
+
+/** Loads documents with unapplied updates, a bounded number at a time. */
+export const applyInBackground = (node: NodeState): void => {
+  let room = LOADS_PER_TICK_MAX - node.documents.loading.size
+  for (const name of node.documents.unapplied) {
+    if (room-- <= 0) break
+    requireDocument(node, name)
+  }
+}
+
+const compactDocument = (node: NodeState, loaded: LoadedDocument, through: number): void => {
+  loaded.updatesSinceCompaction = 0
+  node.effects.push({ type: 'compact', document: loaded.name, state: Y.encodeStateAsUpdate(loaded.doc), through })
+}
+
+const unloadIdle = (node: NodeState): void => {
+  const { documents, commits } = node
+  let bytes = 0
+  for (const name of documents.loaded.keys()) bytes += documents.heads.get(name)?.bytes ?? 0
+  const excess = bytes - node.config.documentMemoryBytes
+  const idle = [...documents.loaded.values()]
+    .filter((loaded) => (documents.heads.get(loaded.name)?.seq ?? 0) <= commits.settledThrough && !hasGap(loaded))
+    .sort((a, b) => a.usedMs - b.usedMs)
+  let freed = 0
+  for (const loaded of idle) {
+    const head = documents.heads.get(loaded.name)
+    if (loaded.updatesSinceCompaction >= UPDATES_BEFORE_COMPACTION && head !== undefined && !documents.quarantined.has(loaded.name)) compactDocument(node, loaded, head.seq)
+    if (freed >= excess || loaded.pins > 0 || isDirectoryDocument(loaded.name)) continue
+    if (documents.quarantined.has(loaded.name)) continue
+    freed += head?.bytes ?? 0
+    documents.loaded.delete(loaded.name)
+    loaded.doc.destroy()
+  }
+}

@@ -1,0 +1,93 @@
+// Who is there: link-state rows, the view they span, cluster time. Plain data and pure functions of it.
+// Keeps [LIV1] (rows, relayed), [LIV2] (the view is the component of links up both ways), [CLK1] (the median wall clock).
+
+import { type Millis, NO_EPOCH, type Pid } from '../../crdt-schema/ids.ts'
+import type { StateRow } from '../../crdt-schema/peer-wire.ts'
+import { digestToHex } from './digest.ts'
+import { isHeard, memberUrls } from './links.ts'
+import type { Members, NodeState } from './state.ts'
+
+export const createMembers = (): Members => ({ rows: new Map(), view: [], routes: new Map(), counter: 0, heartbeatMs: -Infinity, heartbeatDue: true, heardData: false })
+
+/** What this node says of itself now. */
+export const ownRow = (node: NodeState): StateRow => {
+  const { meta, documents, commits } = node
+  return {
+    pid: meta.pid, nodeId: meta.nodeId, boot: meta.boot, counter: node.members.counter, url: node.config.url, version: node.config.version,
+    hears: [...node.peers.values()].filter((peer) => isHeard(node, peer)).map((peer) => peer.pid),
+    phase: node.phase, hasData: meta.clusterId !== null, promised: meta.promised, coordinates: node.coordinator.role === 'coordinating' ? node.coordinator.epoch : NO_EPOCH,
+    holdsBack: node.now.monotonicMs < node.coordinator.holdUntilMs,
+    behind: [...node.peers.values()].filter((peer) => peer.excluded || peer.missing.size > 0).map((peer) => peer.pid),
+    root: documents.unapplied.size > 0 ? '' : digestToHex(documents.root), head: commits.committedThrough, acknowledged: commits.acknowledgedThrough,
+    wallMs: node.now.wallMs, upSinceMs: node.startedWallMs, messages: 0, sessions: node.directory.sessionCount(), bytes: 0
+  }
+}
+
+/** Takes in rows from a peer, newest wins; returns whether any was news. */
+export const mergeRows = (node: NodeState, rows: readonly StateRow[]): boolean => {
+  let news = false
+  for (const row of rows) {
+    if (row.pid === node.meta.pid) continue
+    const seen = node.members.rows.get(row.pid)
+    if (seen !== undefined && !isNewer(row, seen.row)) continue
+    node.members.rows.set(row.pid, { row, seenMs: node.now.monotonicMs, wallOffsetMs: row.wallMs - node.now.monotonicMs })
+    if (row.hasData) node.members.heardData = true
+    news = true
+  }
+  return news
+}
+
+const isNewer = (row: StateRow, known: StateRow): boolean => row.boot > known.boot || (row.boot === known.boot && row.counter > known.counter) || (row.nodeId !== known.nodeId && row.counter !== known.counter)
+
+/** Forgets rows that were not renewed within deadMs of this node's own running clock. */
+export const expireRows = (node: NodeState): void => {
+  for (const [pid, { seenMs }] of node.members.rows) if (node.now.monotonicMs - seenMs > node.config.deadMs) node.members.rows.delete(pid)
+}
+
+/** The view: a breadth-first walk over links that both ends hear; and the first hop towards each member of it. */
+export const computeView = (node: NodeState): { readonly view: readonly Pid[]; readonly routes: ReadonlyMap<Pid, Pid> } => {
+  const self = node.meta.pid
+  const hearsOf = new Map<Pid, ReadonlySet<Pid>>([[self, new Set([...node.peers.values()].filter((peer) => isHeard(node, peer)).map((peer) => peer.pid))]])
+  for (const [pid, { row }] of node.members.rows) hearsOf.set(pid, new Set(row.hears))
+  const routes = new Map<Pid, Pid>()
+  const queue: Pid[] = [self]
+  const found = new Set<Pid>(queue)
+  for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
+    for (const next of [...(hearsOf.get(at) ?? [])].sort((a, b) => a - b)) {
+      if (found.has(next) || !hearsOf.get(next)?.has(at)) continue
+      found.add(next)
+      routes.set(next, at === self ? next : (routes.get(at) as Pid))
+      queue.push(next)
+    }
+  }
+  return { view: [...found].sort((a, b) => a - b), routes }
+}
+
+/** The row of a member of the view; this node's own is made afresh. */
+export const rowOf = (node: NodeState, pid: Pid): StateRow | null => (pid === node.meta.pid ? ownRow(node) : (node.members.rows.get(pid)?.row ?? null))
+
+/** Ready members in view, ascending; this node among them if it is ready. */
+export const readyInView = (node: NodeState): readonly Pid[] =>
+  node.members.view.filter((pid) => (pid === node.meta.pid ? node.phase === 'ready' : node.members.rows.get(pid)?.row.phase === 'ready'))
+
+/** Peers in view that must hold everything before it is acknowledged [REP6]. */
+export const requiredPeers = (node: NodeState): readonly Pid[] => node.members.view.filter((pid) => pid !== node.meta.pid && node.peers.get(pid)?.excluded === false)
+
+/** On whose disks everything acknowledged is: this node and the ready peers in view that lack nothing. */
+export const holders = (node: NodeState): readonly Pid[] =>
+  node.members.view.filter((pid) => {
+    if (pid === node.meta.pid) return true
+    const peer = node.peers.get(pid)
+    return peer !== undefined && !peer.excluded && peer.missing.size === 0 && peer.holdsThrough >= peer.mustHold && node.members.rows.get(pid)?.row.phase === 'ready'
+  })
+
+/** The median wall clock of the ready members in view, ms; the lower of the two middle ones [CLK1]. */
+export const clusterMs = (node: NodeState): Millis => {
+  const clocks = readyInView(node).map((pid) => (pid === node.meta.pid ? node.now.wallMs : node.now.monotonicMs + (node.members.rows.get(pid)?.wallOffsetMs ?? 0)))
+  if (node.phase !== 'ready') clocks.push(node.now.wallMs)
+  clocks.sort((a, b) => a - b)
+  return Math.max(0, Math.round(clocks[(clocks.length - 1) >> 1] ?? node.now.wallMs)) as Millis
+}
+
+/** The size of the cluster: its members, up or not. */
+export const memberCount = (node: NodeState): number => memberUrls(node).size

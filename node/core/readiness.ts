@@ -1,0 +1,160 @@
+// The life of a run: starting → recovering → syncing → ready → draining; when a node may serve, and when it must stop.
+// Keeps [RDY1] (what ready means, empty nodes, bootstrap, alone), [LIV3] (self-suspicion), and the part of [REP6] that a node applies to itself.
+//
+//   starting ──boot on disk, directory loaded──▶ recovering ──a peer in view, or nobody to wait for──▶ syncing ──synced──▶ ready
+//                                                    ▲────────── paused, behind, own commit slow ─────────────────────────│
+
+import { type DocumentName, MEMBERS_DOCUMENT, type Pid } from '../../crdt-schema/ids.ts'
+import { addMember, setClusterId } from '../../crdt-schema/members.ts'
+import { commitAgeMs } from './commits.ts'
+import { stepDown } from './coordinator.ts'
+import type { Phase } from './desk.ts'
+import { editDocument, isDirectoryDocument, pinDocument } from './documents.ts'
+import { failAsking } from './granting.ts'
+import { memberUrls } from './links.ts'
+import { readyInView } from './members.ts'
+import { type NodeState, log, remember } from './state.ts'
+
+export const setPhase = (node: NodeState, phase: Phase): void => {
+  if (node.phase === phase) return
+  log(node, 'info', phase === 'ready' ? 'ready' : 'phase', { phase, after: node.phase, ms: Math.round(node.now.monotonicMs - node.startedMs) })
+  node.phase = phase
+  node.phaseSinceMs = node.now.monotonicMs
+  node.members.heartbeatDue = true
+  if (phase === 'ready') {
+    node.wasReady = true
+    node.unclean = false
+    remember(node, 'ready', node.meta.pid)
+  }
+}
+
+/** Loads and keeps every directory document that this node holds. */
+export const pinDirectory = (node: NodeState): void => {
+  for (const name of node.documents.heads.keys()) {
+    if (isDirectoryDocument(name) && !node.pinned.has(name)) {
+      node.pinned.add(name)
+      pinDocument(node, name)
+    }
+  }
+}
+
+const isDirectoryLoaded = (node: NodeState): boolean => [...node.pinned].every((name: DocumentName) => node.documents.loaded.has(name))
+
+/** The node did not run for longer than others tolerate: it trusts nothing of what it knew about now [LIV3]. */
+export const suspectSelf = (node: NodeState, unobservedMs: number): void => {
+  log(node, 'warn', 'paused', { ms: Math.round(unobservedMs) })
+  for (const peer of node.peers.values()) {
+    if (peer.lastHeardMs > -Infinity) peer.lastHeardMs = node.now.monotonicMs
+    if (peer.pull !== null) peer.pull.progressMs = node.now.monotonicMs
+    for (const seq of peer.unacknowledged.keys()) peer.unacknowledged.set(seq, node.now.monotonicMs)
+  }
+  for (const seen of node.members.rows.values()) seen.seenMs = node.now.monotonicMs
+  stepDown(node, 'paused')
+  failAsking(node)
+  if (node.phase === 'ready') becomeSyncing(node, 'paused')
+}
+
+/** Stops serving until everything that ready peers hold has been pulled again. Alone in view there is nobody to pull from. */
+export const becomeSyncing = (node: NodeState, reason: string): void => {
+  if (node.phase !== 'ready') return
+  log(node, 'warn', 'left-ready', { reason })
+  for (const peer of node.peers.values()) {
+    peer.synced = false
+    peer.pull = null
+  }
+  setPhase(node, 'syncing')
+}
+
+/** Each tick: moves the phase on, or back. */
+export const tendReadiness = (node: NodeState): void => {
+  if (node.phase === 'starting' && node.commits.committedThrough >= node.bootCommit && isDirectoryLoaded(node)) setPhase(node, 'recovering')
+  if (node.phase === 'recovering' || node.phase === 'syncing') {
+    if (node.meta.clusterId === null) tendEmpty(node)
+    else if (isSynced(node)) {
+      setPhase(node, 'ready')
+      noteLastView(node)
+    } else if (node.phase === 'recovering' && node.members.view.length > 1) setPhase(node, 'syncing')
+  }
+  if (node.phase !== 'ready') return
+  noteLastView(node)
+  if (commitAgeMs(node) > node.config.ackTimeoutMs) becomeSyncing(node, 'own commit is slow')
+  const accuser = node.members.view.find((pid) => node.members.rows.get(pid)?.row.behind.includes(node.meta.pid) === true && isHeardSinceReady(node, pid))
+  if (accuser !== undefined) becomeSyncing(node, `node ${accuser} found this node behind`)
+}
+
+/** An accusation older than this node's last sync is answered already; a row must be newer than that to count. */
+const isHeardSinceReady = (node: NodeState, pid: Pid): boolean => (node.members.rows.get(pid)?.seenMs ?? 0) > node.phaseSinceMs
+
+const isSynced = (node: NodeState): boolean => {
+  const others = node.members.view.filter((pid) => pid !== node.meta.pid)
+  const isAccused = others.some((pid) => node.members.rows.get(pid)?.row.behind.includes(node.meta.pid) === true && node.members.rows.get(pid)?.row.phase === 'ready')
+  if (isAccused || commitAgeMs(node) > node.config.ackTimeoutMs) return false
+  const ready = readyInView(node).filter((pid) => pid !== node.meta.pid)
+  const isSyncedWith = (pid: Pid): boolean => node.peers.get(pid)?.synced === true
+  if (ready.length > 0) {
+    node.alone = null
+    return ready.every(isSyncedWith)
+  }
+  const withData = others.filter((pid) => node.members.rows.get(pid)?.row.hasData === true)
+  if (!withData.every(isSyncedWith)) return false
+  const members = memberUrls(node)
+  const awaited = node.meta.lastView.filter((pid) => members.has(pid))
+  if (awaited.length > 0 && awaited.every((pid) => node.members.view.includes(pid))) return true
+  return isAloneLongEnough(node)
+}
+
+/** Some of the nodes last seen together are missing: what they had acknowledged may be missing here. Given up after aloneMs. */
+const isAloneLongEnough = (node: NodeState): boolean => {
+  if (node.config.aloneMs === null) return false
+  const view = node.members.view.join()
+  if (node.alone === null || node.alone.view !== view) node.alone = { sinceMs: node.now.monotonicMs, view }
+  if (node.now.monotonicMs - node.alone.sinceMs < node.config.aloneMs) return false
+  log(node, 'warn', 'alone', { view, awaited: node.meta.lastView.join() })
+  return true
+}
+
+/** The ready nodes seen together, this one among them; on disk before the next acknowledgement of this node returns. */
+const noteLastView = (node: NodeState): void => {
+  const ready = readyInView(node)
+  if (ready.join() === node.meta.lastView.join()) return
+  node.meta.lastView = [...ready]
+  node.metaChanged = true
+}
+
+// ---- empty nodes
+
+/** A node without data waits for one with data, or is among those that begin a cluster [RDY1]. */
+const tendEmpty = (node: NodeState): void => {
+  const others = node.members.view.filter((pid) => pid !== node.meta.pid)
+  const withData = others.filter((pid) => node.members.rows.get(pid)?.row.hasData === true)
+  if (withData.length > 0) {
+    if (withData.some((pid) => node.peers.get(pid)?.synced === true)) joinCluster(node)
+    else if (node.phase === 'recovering') setPhase(node, 'syncing')
+    return
+  }
+  if (node.members.heardData || node.config.joinUrl !== null || node.members.view[0] !== node.meta.pid) return
+  const everyoneIsEmpty = [...node.config.peers.keys()].every((pid) => node.members.view.includes(pid))
+  const waitedMs = node.now.monotonicMs - node.startedMs
+  if (everyoneIsEmpty || (node.config.bootstrap && waitedMs >= node.config.bootstrapMs)) bootstrap(node)
+}
+
+/** Everything of a node with data is here now: this directory belongs to that cluster. */
+const joinCluster = (node: NodeState): void => {
+  node.meta.clusterId = node.config.clusterId
+  node.metaChanged = true
+  announce(node)
+}
+
+const bootstrap = (node: NodeState): void => {
+  editDocument(node, MEMBERS_DOCUMENT, (doc) => setClusterId(doc, node.config.clusterId))
+  joinCluster(node)
+  node.meta.lastView = [node.meta.pid]
+  log(node, 'info', 'bootstrapped', { clusterId: node.config.clusterId })
+}
+
+/** Writes this node into the members document, unless it stands there already [REP7]. */
+export const announce = (node: NodeState): void => {
+  const known = node.directory.memberOf(node.meta.nodeId)
+  if (known !== null && (known.url === node.config.url || known.removed)) return
+  editDocument(node, MEMBERS_DOCUMENT, (doc) => addMember(doc, { pid: node.meta.pid, nodeId: node.meta.nodeId, url: node.config.url, hlc: node.meta.hlc }))
+}

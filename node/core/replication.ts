@@ -1,0 +1,213 @@
+// Live replication: pushing commits, acknowledging those of others, and deciding what is acknowledged and settled.
+// Keeps [REP3] (push, cumulative acknowledgement, relay of what somebody in view lacks), [REP4], [REP6] (behind is neither waited for nor counted).
+// When an origin is gone before it said what its view holds, every survivor logs its unsettled pushes again as its own: adoption.
+
+import type { Pid } from '../../crdt-schema/ids.ts'
+import { type PeerMessage, encodePeerMessage } from '../../crdt-schema/peer-wire.ts'
+import { logOwn, noteForeign, raiseThresholds } from './commits.ts'
+import { isGone, receiveUpdate } from './documents.ts'
+import { sendBytes, sendTo } from './links.ts'
+import { holders, requiredPeers } from './members.ts'
+import { type NodeState, type Peer, type PendingCommit, log } from './state.ts'
+
+type Push = Extract<PeerMessage, { type: 'push' }>
+
+/** Unacknowledged pushes remembered for one peer; past this it must prove by a pull that it holds them. */
+const UNACKNOWLEDGED_MAX = 10_000
+
+/** Pushes a commit that has returned to every node in view, and acknowledges the pushes of others that it holds. */
+export const pushCommit = (node: NodeState, pending: PendingCommit): void => {
+  for (const [origin, pushes] of pending.foreign) acknowledge(node, origin, pushes)
+  if (pending.own.length === 0) return
+  pending.previous = node.commits.lastPushed
+  pending.pushedAtMs = node.now.monotonicMs
+  node.commits.lastPushed = pending.seq
+  const direct = [...node.peers.values()].filter((peer) => peer.link !== null && peer.helloSeen && !peer.full)
+  if (direct.length > 0) sendBytes(direct, encodePeerMessage(toPush(node, pending, direct.map((peer) => peer.pid))), pending.seq)
+  for (const pid of node.members.view) if (pid !== node.meta.pid) noteUnacknowledged(node, pid, pending.seq)
+  for (const peer of direct) noteUnacknowledged(node, peer.pid, pending.seq)
+}
+
+const toPush = (node: NodeState, pending: PendingCommit, sentTo: readonly Pid[]): Push => ({
+  type: 'push', origin: node.meta.pid, boot: node.meta.boot, seq: pending.seq, previous: pending.previous,
+  sentTo: [node.meta.pid, ...sentTo], updates: pending.own
+})
+
+const noteUnacknowledged = (node: NodeState, pid: Pid, seq: number): void => {
+  const peer = node.peers.get(pid)
+  if (peer === undefined || peer.unacknowledged.has(seq)) return
+  peer.unacknowledged.set(seq, node.now.monotonicMs)
+  if (peer.unacknowledged.size <= UNACKNOWLEDGED_MAX) return
+  peer.missingThrough = seq
+  peer.unacknowledged.clear()
+  peer.missing.clear()
+  peer.missing.add(seq)
+  peer.excluded = true
+}
+
+/** A neighbour is there (again): all that is not acknowledged by it goes to it, now [REP3]. */
+export const pushUnacknowledged = (node: NodeState, to: Pid): void => {
+  for (const pending of node.commits.pending) {
+    if (pending.own.length === 0 || pending.ackedBy.has(to)) continue
+    noteUnacknowledged(node, to, pending.seq)
+    sendTo(node, to, toPush(node, pending, node.members.view))
+  }
+}
+
+/** Takes in another node's commit: logged with this turn's commit, acknowledged when that returns, passed on to those who lack it. */
+export const onPush = (node: NodeState, from: Pid, push: Push): 'gap' | 'complete' => {
+  const origin = node.peers.get(push.origin)
+  relayPush(node, push)
+  if (origin === undefined || push.origin === node.meta.pid) return 'complete'
+  const isKnownRun = origin.boot === push.boot
+  if (isKnownRun && (push.seq <= origin.heldPush || origin.heldAbove.has(push.seq))) {
+    acknowledgeAgain(node, push)
+    return 'complete'
+  }
+  let outcome: 'gap' | 'complete' = 'complete'
+  const updates = push.updates.filter(({ document }) => !isGone(node, document))
+  for (const { document, update } of updates) if (receiveUpdate(node, document, update) === 'gap') outcome = 'gap'
+  noteForeign(node, push.origin, push.boot, push.seq, updates)
+  if (!isKnownRun) return outcome
+  if (push.previous <= origin.heldPush) {
+    origin.heldPush = push.seq
+  } else {
+    origin.heldAbove.add(push.seq)
+    if (from === push.origin) outcome = 'gap'
+  }
+  return outcome
+}
+
+const relayPush = (node: NodeState, push: Push): void => {
+  const missing = node.members.view.filter((pid) => pid !== node.meta.pid && pid !== push.origin && !push.sentTo.includes(pid))
+  const direct = missing.flatMap((pid) => node.peers.get(pid) ?? []).filter((peer) => peer.link !== null && peer.helloSeen)
+  if (direct.length === 0) return
+  const relayed: Push = { ...push, sentTo: [...new Set([...push.sentTo, node.meta.pid, ...direct.map((peer) => peer.pid)])] }
+  sendBytes(direct, encodePeerMessage(relayed), 0)
+}
+
+const acknowledge = (node: NodeState, origin: Pid, pushes: readonly { readonly boot: number; readonly seq: number }[]): void => {
+  for (const boot of new Set(pushes.map((push) => push.boot))) {
+    sendTo(node, origin, { type: 'ack', boot, seqs: pushes.filter((push) => push.boot === boot).map((push) => push.seq) })
+  }
+}
+
+/** A push that came twice is acknowledged again, but not before the commit that holds it has returned. */
+const acknowledgeAgain = (node: NodeState, push: Push): void => {
+  const holds = (foreign: PendingCommit['foreign']): boolean => foreign.get(push.origin)?.some(({ boot, seq }) => boot === push.boot && seq === push.seq) ?? false
+  if (holds(node.commits.open.foreign) || (node.commits.writing !== null && holds(node.commits.writing.record.foreign))) return
+  acknowledge(node, push.origin, [push])
+}
+
+/** A peer has these pushes in a commit of its own. */
+export const onAck = (node: NodeState, from: Pid, boot: number, seqs: readonly number[]): void => {
+  const peer = node.peers.get(from)
+  if (peer === undefined || boot !== node.meta.boot) return
+  const acked = new Set(seqs)
+  for (const seq of seqs) {
+    const sentMs = peer.unacknowledged.get(seq)
+    if (sentMs !== undefined) peer.roundTripMs = node.now.monotonicMs - sentMs
+    peer.unacknowledged.delete(seq)
+    peer.missing.delete(seq)
+  }
+  for (const pending of node.commits.pending) if (acked.has(pending.seq)) pending.ackedBy.add(from)
+}
+
+/** A peer holds everything that this node's feed held up to `through`: as good as acknowledging each [REP1]. */
+export const onHolds = (node: NodeState, from: Pid, through: number): void => {
+  const peer = node.peers.get(from)
+  if (peer === undefined) return
+  peer.holdsThrough = Math.max(peer.holdsThrough, through)
+  for (const seq of peer.unacknowledged.keys()) if (seq <= through) peer.unacknowledged.delete(seq)
+  for (const seq of peer.missing) if (seq <= through) peer.missing.delete(seq)
+  for (const pending of node.commits.pending) if (pending.seq <= through) pending.ackedBy.add(from)
+  if (peer.excluded && through >= peer.missingThrough) {
+    peer.excluded = false
+    log(node, 'info', 'peer-caught-up', { peer: from })
+  }
+}
+
+/** An origin's own word on how far its view acknowledged its pushes. */
+export const onSettled = (node: NodeState, from: Pid, boot: number, through: number): void => {
+  const peer = node.peers.get(from)
+  if (peer !== undefined && peer.boot === boot) peer.settledThrough = Math.max(peer.settledThrough, through)
+}
+
+/** Marks peers in view that leave pushes unacknowledged too long: they cost others this wait once [REP6]. */
+export const markBehind = (node: NodeState): void => {
+  for (const pid of node.members.view) {
+    const peer = node.peers.get(pid)
+    if (peer === undefined || peer.excluded) continue
+    const [oldest] = peer.unacknowledged.values()
+    const isSilent = peer.link !== null && node.now.monotonicMs - peer.lastHeardMs > node.config.ackTimeoutMs && hasPendingFor(node, pid)
+    if ((oldest === undefined || node.now.monotonicMs - oldest <= node.config.ackTimeoutMs) && !isSilent) continue
+    exclude(node, peer)
+    log(node, 'warn', 'peer-behind', { peer: pid })
+  }
+}
+
+const hasPendingFor = (node: NodeState, pid: Pid): boolean =>
+  node.commits.pending.some((pending) => (pending.own.length > 0 && !pending.ackedBy.has(pid)) || pending.foreign.has(pid))
+
+const exclude = (node: NodeState, peer: Peer): void => {
+  peer.excluded = true
+  for (const seq of peer.unacknowledged.keys()) peer.missing.add(seq)
+  peer.missingThrough = Math.max(peer.missingThrough, node.commits.committedThrough)
+  peer.synced = false
+  adoptFrom(node, peer.pid)
+  node.members.heartbeatDue = true
+}
+
+/** A peer left the view: nobody waits for it, and what it pushed without settling is adopted. */
+export const onViewLost = (node: NodeState, pid: Pid): void => {
+  const peer = node.peers.get(pid)
+  if (peer === undefined) return
+  peer.synced = false
+  peer.unacknowledged.clear()
+  peer.missing.clear()
+  peer.excluded = false
+  peer.missingThrough = 0
+  adoptFrom(node, pid)
+}
+
+/** Logs an origin's unsettled pushes again as this node's own, so that this node finds out who in view holds them. */
+const adoptFrom = (node: NodeState, origin: Pid): void => {
+  const peer = node.peers.get(origin)
+  const groups = [...node.commits.pending, node.commits.writing?.record, node.commits.open].flatMap((commit) => commit?.foreign.get(origin) ?? [])
+  const unsettled = groups.filter(({ boot, seq }) => peer === undefined || peer.boot !== boot || seq > peer.settledThrough)
+  for (const { updates } of unsettled) for (const { document, update } of updates) if (!isGone(node, document)) logOwn(node, document, update)
+  if (unsettled.length === 0) return
+  for (const commit of [...node.commits.pending, node.commits.writing?.record, node.commits.open]) {
+    if (commit?.foreign.delete(origin)) commit.adoptedBy = node.commits.open.seq
+  }
+  log(node, 'info', 'pushes-adopted', { peer: origin, count: unsettled.length })
+}
+
+/**
+ * Raises the thresholds as far as the acknowledgements allow and tells the view how far this node's own commits are acknowledged.
+ * Returns whether anything rose.
+ */
+export const settle = (node: NodeState): boolean => {
+  const before = node.commits.acknowledgedThrough
+  const settled = raiseThresholds(node, requiredPeers(node))
+  if (settled === null) return false
+  const pids = holders(node)
+  for (const commit of settled) {
+    if (commit.own.length === 0) continue
+    node.recent.push({ seq: commit.seq, pids })
+    if (node.recent.length > 60) node.recent.shift()
+    noteMissing(node, commit)
+  }
+  if (node.commits.acknowledgedThrough > before) {
+    for (const pid of node.members.view) if (pid !== node.meta.pid) sendTo(node, pid, { type: 'settled', boot: node.meta.boot, through: node.commits.acknowledgedThrough })
+  }
+  return true
+}
+
+const noteMissing = (node: NodeState, commit: PendingCommit): void => {
+  for (const pid of node.members.view) {
+    const peer = node.peers.get(pid)
+    if (peer === undefined || commit.ackedBy.has(pid) || commit.seq <= peer.holdsThrough) continue
+    peer.missing.add(commit.seq)
+  }
+}
