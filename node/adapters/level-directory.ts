@@ -1,0 +1,94 @@
+// Whether a directory is ours to open [STO5]: decided from a small file beside LevelDB's own, before LevelDB touches anything.
+// So a directory of something else and one of a newer version are refused without a byte changed.
+
+import { type FileHandle, mkdir, open, readFile, readdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { StoreRefused } from '../core/ports.ts'
+
+const MARK = 'STARLING'
+const FORMAT = 1
+/** What a new file system brings along. */
+const HARMLESS = new Set(['lost+found', `${MARK}.new`])
+
+/** Makes the directory ours if it is empty or missing, checks that it is otherwise. Rejects with StoreRefused. */
+export const claimDirectory = async (directory: string): Promise<void> => {
+  const names = await listOrMake(directory)
+  if (names.includes(MARK)) return checkMark(directory, names)
+  if (names.some((name) => !HARMLESS.has(name))) {
+    throw new StoreRefused('foreign', `${directory} is not empty and not a Starling data directory. Nothing was changed. Choose another with --data-dir.`)
+  }
+  await writeMark(directory)
+}
+
+const listOrMake = async (directory: string): Promise<string[]> => {
+  try {
+    await mkdir(directory, { recursive: true })
+    return await readdir(directory)
+  } catch (error) {
+    throw unreadable(directory, error)
+  }
+}
+
+const checkMark = async (directory: string, names: readonly string[]): Promise<void> => {
+  const format = await readFormat(directory)
+  if (format > FORMAT) {
+    throw new StoreRefused('newer', `${directory} was written by a newer Starling (format ${format}, this one knows ${FORMAT}). Nothing was changed. Start the newer version.`)
+  }
+  // LevelDB would silently begin an empty database where its CURRENT is missing.
+  if (!names.includes('CURRENT') && names.some((name) => /\.(ldb|sst|log)$/.test(name))) {
+    throw new StoreRefused('unreadable', `${directory} has lost LevelDB's file CURRENT. Move the directory away and start again: the node fetches its data from the others.`)
+  }
+}
+
+const readFormat = async (directory: string): Promise<number> => {
+  try {
+    const mark: unknown = JSON.parse(await readFile(join(directory, MARK), 'utf8'))
+    if (typeof mark === 'object' && mark !== null && 'format' in mark && Number.isInteger(mark.format)) return Number(mark.format)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw unreadable(directory, error)
+  }
+  throw new StoreRefused('unreadable', `${join(directory, MARK)} is damaged, so the format of the data is unknown. Restore that file ({"format":${FORMAT}}) if the data is of this version, or move the directory away.`)
+}
+
+/** Whole or not at all: a crash leaves either no mark or a good one. */
+const writeMark = async (directory: string): Promise<void> => {
+  try {
+    const fresh = join(directory, `${MARK}.new`)
+    await withFile(fresh, 'w', async (file) => {
+      await file.writeFile(`${JSON.stringify({ format: FORMAT })}\n`)
+      await file.sync()
+    })
+    await rename(fresh, join(directory, MARK))
+    if (process.platform !== 'win32') await withFile(directory, 'r', (file) => file.sync())
+  } catch (error) {
+    throw unreadable(directory, error)
+  }
+}
+
+const withFile = async (path: string, flags: string, use: (file: FileHandle) => Promise<void>): Promise<void> => {
+  const file = await open(path, flags)
+  try {
+    await use(file)
+  } finally {
+    await file.close()
+  }
+}
+
+/** What LevelDB or the file system said, as a refusal that a person can act on; a bug stays what it is. */
+export const toRefusal = (directory: string, error: unknown): unknown => {
+  let isFromDisk = false
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (!('code' in cause)) continue
+    isFromDisk = true
+    if (cause.code === 'LEVEL_LOCKED') {
+      return new StoreRefused('locked', `Another process has ${directory} open. Stop it, or give this node its own directory with --data-dir.`)
+    }
+  }
+  return isFromDisk && !(error instanceof StoreRefused) ? unreadable(directory, error) : error
+}
+
+const unreadable = (directory: string, error: unknown): StoreRefused => {
+  const causes: string[] = []
+  for (let cause = error; cause instanceof Error; cause = cause.cause) causes.push(cause.message)
+  return new StoreRefused('unreadable', `${directory} cannot be opened: ${causes.join(': ')}. If the disk is sound, move the directory away and start again: the node fetches its data from the others.`)
+}

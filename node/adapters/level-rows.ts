@@ -1,0 +1,105 @@
+// Reads documents' rows and heads from LevelDB and checks them against each other on every read [STO6]. Writes nothing.
+
+import { crc32 } from 'node:zlib'
+import type { ClassicLevel, Snapshot } from 'classic-level'
+import type { DocumentName } from '../../crdt-schema/ids.ts'
+import type { CommitNumber } from '../core/events.ts'
+import { type KeyRange, type RowsHead, decodeHead, feedKey, headKey, rowKey, rowRange, stateVectorKey } from './level-records.ts'
+
+export type Database = ClassicLevel<Uint8Array, Uint8Array>
+export type Entry = readonly [key: Uint8Array, value: Uint8Array]
+
+export type Rows =
+  | { readonly status: 'sound'; readonly head: RowsHead | null; readonly updates: readonly Uint8Array[] }
+  | { readonly status: 'damaged'; readonly reason: string }
+
+export const BROKEN_HEAD = 'its head does not match its checksum'
+const PAGE = 1000
+
+/** Calls `visit` for each entry of the range, in order of keys, a page at a time. */
+export const visitRange = async (db: Database, range: KeyRange, visit: (key: Uint8Array, value: Uint8Array) => void, snapshot?: Snapshot): Promise<void> => {
+  const iterator = db.iterator({ ...range, fillCache: false, ...(snapshot === undefined ? {} : { snapshot }) })
+  try {
+    for (;;) {
+      const page = await iterator.nextv(PAGE)
+      if (page.length === 0) return
+      for (const [key, value] of page) visit(key, value)
+    }
+  } finally {
+    await iterator.close()
+  }
+}
+
+/** The heads of these documents; a document without rows is in neither. */
+export const readHeads = async (db: Database, documents: readonly DocumentName[]): Promise<{ readonly heads: ReadonlyMap<DocumentName, RowsHead>; readonly broken: readonly DocumentName[] }> => {
+  const heads = new Map<DocumentName, RowsHead>()
+  const broken: DocumentName[] = []
+  const values = await db.getMany(documents.map(headKey))
+  for (const [index, document] of documents.entries()) {
+    const value = values[index]
+    if (value === undefined) continue
+    const head = decodeHead(headKey(document), value)
+    if (head === null) broken.push(document)
+    else heads.set(document, head)
+  }
+  return { heads, broken }
+}
+
+/**
+ * A document's rows as they are when this is called, whatever is written meanwhile. Rows that are older than commit `removedBy`
+ * count as none.
+ */
+export const readRows = async (db: Database, document: DocumentName, removedBy: CommitNumber): Promise<Rows> => {
+  const snapshot = db.snapshot()
+  try {
+    return await checkRows(db, document, removedBy, snapshot)
+  } catch (error) {
+    if (isCorruption(error)) return { status: 'damaged', reason: 'its rows cannot be read' }
+    throw error
+  } finally {
+    await snapshot.close()
+  }
+}
+
+const checkRows = async (db: Database, document: DocumentName, removedBy: CommitNumber, snapshot: Snapshot): Promise<Rows> => {
+  const key = headKey(document)
+  const value = await db.get(key, { snapshot })
+  if (value === undefined) return { status: 'sound', head: null, updates: [] }
+  const head = decodeHead(key, value)
+  if (head === null) return { status: 'damaged', reason: BROKEN_HEAD }
+  if (head.seq <= removedBy) return { status: 'sound', head: null, updates: [] }
+  const updates: Uint8Array[] = []
+  let bytes = 0
+  let checksum = 0
+  const take = (_key: Uint8Array, row: Uint8Array): void => {
+    updates.push(row)
+    bytes += row.byteLength
+    checksum = crc32(row, checksum)
+  }
+  await visitRange(db, { gte: rowKey(document, head.firstRow), lt: rowKey(document, head.nextRow) }, take, snapshot)
+  const count = head.nextRow - head.firstRow
+  if (updates.length !== count) return { status: 'damaged', reason: `${updates.length} of its ${count} rows are there` }
+  if (bytes !== head.bytes || checksum !== head.checksum) return { status: 'damaged', reason: 'its rows do not match their checksum' }
+  return { status: 'sound', head, updates }
+}
+
+/** Everything that stands under a document's name, to be moved aside: what cannot be read stays behind, where no head leads. */
+export const readRemains = async (db: Database, document: DocumentName, feedSeq: CommitNumber | null): Promise<readonly Entry[]> => {
+  const entries: Entry[] = []
+  try {
+    await visitRange(db, rowRange(document), (key, value) => entries.push([key, value]))
+  } catch (error) {
+    if (!isCorruption(error)) throw error
+  }
+  for (const key of [headKey(document), stateVectorKey(document), ...(feedSeq === null ? [] : [feedKey(feedSeq, document)])]) {
+    const value = await db.get(key)
+    if (value !== undefined) entries.push([key, value])
+  }
+  return entries
+}
+
+/** Whether LevelDB itself found a block that it cannot read. */
+const isCorruption = (error: unknown): boolean => {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) if ('code' in cause && cause.code === 'LEVEL_CORRUPTION') return true
+  return false
+}
