@@ -1,8 +1,10 @@
 // A desk without a machine behind it: real Yjs documents in a map, a clock that is set, seeded randomness, a coordinator
 // that grants at once. For tests of the product's rules; what the machine adds is tested by the simulator.
 
+import * as v from 'valibot'
 import * as Y from 'yjs'
-import type { Call } from '../../crdt-schema/api.ts'
+import { CALLS, type Call } from '../../crdt-schema/api.ts'
+import { problemShape } from '../../crdt-schema/api-shapes.ts'
 import { type DocumentName, type Hlc, type Millis, MEMBERS_DOCUMENT, type Pid, createEpoch, hashText, nextHlc, parseMillis, parsePid, toDocumentName } from '../../crdt-schema/ids.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
 import type { CallContext } from '../../node/core/answers.ts'
@@ -144,12 +146,24 @@ export const runHandler = <C extends Call>(desk: FakeDesk, handler: Handler<C>, 
   let facts: Facts = { arrivedMs: desk.clusterMs, random: desk.random(64), hash: null, verified: null, grant: null }
   for (let run = 0; run < RUNS_MAX; run++) {
     const answer = handler(desk, call, { token, session: authenticate(desk, token), idempotencyKey: caller.idempotencyKey ?? null, facts })
-    if (answer.status === 'done') return answer
+    if (answer.status === 'done') {
+      assertAnswer(call, answer)
+      return answer
+    }
     caller.onAsked?.(answer)
     assert(answer.status !== 'stream', 'a stream has no end')
     facts = fulfil(desk, answer, facts)
   }
   throw new Error('the handler asks for ever')
+}
+
+/** A success has the shape that the API promises. */
+const assertAnswer = (call: Call, answer: DoneAnswer): void => {
+  const { success } = CALLS[call.type]
+  if (answer.httpStatus >= 400) return void v.parse(problemShape, answer.body)
+  assert(answer.httpStatus === success.status, `${call.type} answered ${answer.httpStatus}`)
+  if (success.body === null) assert(answer.body === null, `${call.type} has a body`)
+  else v.parse(success.body, bodyOf(answer))
 }
 
 const fulfil = (desk: FakeDesk, answer: Exclude<Answer, { status: 'done' | 'stream' }>, facts: Facts): Facts => {
