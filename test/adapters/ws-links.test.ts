@@ -1,0 +1,188 @@
+// Links over real sockets on loopback: up, frames, refusals told by code, and callers that prove nothing.
+
+import { createServer as createHttp } from 'node:http'
+import { type AddressInfo, type Server, createServer } from 'node:net'
+import { once } from 'node:events'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { WebSocket } from 'ws'
+import { type Pid, parseNodeId, parsePid } from '../../crdt-schema/ids.ts'
+import { type Links, type LinksOptions, createLinks } from '../../node/adapters/ws-links.ts'
+import { randomBytes } from '../../node/adapters/system.ts'
+import type { Event } from '../../node/core/events.ts'
+
+const test = suite('ws-links')
+const utf8 = new TextEncoder()
+const pid = (value: number): Pid => parsePid(value) ?? (assert.unreachable() as never)
+
+interface End {
+  readonly links: Links
+  readonly events: Event[]
+  readonly url: string
+  /** Resolves to the first event of the type, also one that came before. */
+  next<Type extends Event['type']>(type: Type): Promise<Extract<Event, { type: Type }>>
+  close(): Promise<void>
+}
+
+const open: End[] = []
+
+/** A node as far as links go: an HTTP server that passes upgrades on. */
+const start = async (number: number, changes: Partial<LinksOptions> = {}, clusterId: string | null = 'c'): Promise<End> => {
+  const events: Event[] = []
+  const waiting: (() => void)[] = []
+  const server = createHttp()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const links = createLinks({
+    secrets: [utf8.encode('the secret of this cluster')],
+    protocol: 1,
+    url,
+    version: '1.0.0',
+    random: randomBytes,
+    emit: event => {
+      events.push(event)
+      for (const wake of waiting.splice(0)) wake()
+    },
+    log: () => undefined,
+    ...changes
+  })
+  const nodeId = parseNodeId(String(number).repeat(32)) ?? (assert.unreachable() as never)
+  links.identify({ type: 'identify', pid: pid(number), nodeId, boot: 1, clusterId })
+  server.on('upgrade', (request, socket, head) => {
+    if (links.upgrade(request, socket, head) !== 'taken') socket.destroy()
+  })
+  const end: End = {
+    links,
+    events,
+    url,
+    next: async type => {
+      for (;;) {
+        const index = events.findIndex(event => event.type === type)
+        if (index >= 0) return events.splice(index, 1)[0] as never
+        await new Promise<void>(resolve => waiting.push(resolve))
+      }
+    },
+    close: async () => {
+      links.shutDown()
+      server.closeAllConnections()
+      server.close()
+    }
+  }
+  open.push(end)
+  return end
+}
+
+const connect = async (a: End, b: End, to: number) => {
+  a.links.dial(pid(to), b.url)
+  return { ofA: (await a.next('link-up')).link, ofB: (await b.next('link-up')).link }
+}
+
+test.after.each(async () => {
+  for (const end of open.splice(0)) await end.close()
+})
+
+test('a link comes up at both ends, carries frames both ways, and goes down at both', async () => {
+  const [a, b] = [await start(0), await start(1)]
+  a.links.dial(pid(1), b.url)
+  const [upA, upB] = [await a.next('link-up'), await b.next('link-up')]
+  assert.is(upA.peer.pid, 1)
+  assert.is(upA.dialed, true)
+  assert.is(upB.peer.pid, 0)
+  assert.is(upB.dialed, false)
+  a.links.send(upA.link, Uint8Array.of(1, 2, 3))
+  const { frame } = await b.next('link-frame')
+  assert.is(frame.constructor, Uint8Array)
+  assert.equal([...frame], [1, 2, 3])
+  b.links.send(upB.link, new Uint8Array(3_000_000).fill(7))
+  assert.is((await a.next('link-frame')).frame.length, 3_000_000)
+  a.links.close(upA.link, 'replaced')
+  assert.is((await a.next('link-down')).link, upA.link)
+  assert.is((await b.next('link-down')).link, upB.link)
+})
+
+test('a wrong secret ends the dial with its reason, and the one who was called hears nothing of it', async () => {
+  const [a, b] = [await start(0, { secrets: [utf8.encode('the secret of another cluster')] }), await start(1)]
+  a.links.dial(pid(1), b.url)
+  assert.is((await a.next('dial-failed')).reason, 'wrong-secret')
+  assert.equal(b.events, [])
+})
+
+test('a foreign cluster, another protocol, and nobody there each have their reason', async () => {
+  const [a, b] = [await start(0, {}, 'd'), await start(1)]
+  a.links.dial(pid(1), b.url)
+  assert.is((await a.next('dial-failed')).reason, 'foreign-cluster')
+  const newer = await start(2, { protocol: 2 })
+  newer.links.dial(pid(1), b.url)
+  assert.is((await newer.next('dial-failed')).reason, 'protocol')
+  await b.close()
+  a.links.dial(pid(1), 'http://127.0.0.1:1')
+  assert.is((await a.next('dial-failed')).reason, 'refused')
+  a.links.dial(pid(1), 'not a url')
+  assert.is((await a.next('dial-failed')).reason, 'error')
+})
+
+test('the core of one end refuses a pid, and the other end hears why, whoever dialed', async () => {
+  const [a, b] = [await start(0), await start(1)]
+  const { ofB } = await connect(a, b, 1)
+  b.links.close(ofB, 'pid-taken')
+  await a.next('link-down')
+  assert.equal(await a.next('dial-failed'), { type: 'dial-failed', pid: 1, reason: 'pid-taken' })
+  const { ofA } = await connect(a, b, 1)
+  a.links.close(ofA, 'removed')
+  assert.equal(await b.next('dial-failed'), { type: 'dial-failed', pid: 0, reason: 'removed' })
+})
+
+test('someone else than was called does not become a link, at neither end', async () => {
+  const [a, b] = [await start(0), await start(1)]
+  a.links.dial(pid(2), b.url)
+  assert.is((await a.next('dial-failed')).reason, 'error')
+  a.links.dial(pid(0), a.url)
+  assert.is((await a.next('dial-failed')).reason, 'error')
+  assert.equal([...a.events, ...b.events], [])
+})
+
+test('a peer that accepts and says nothing fails the dial in 1.5 seconds', async () => {
+  const mute: Server = createServer(socket => socket.on('error', () => undefined))
+  mute.listen(0, '127.0.0.1')
+  await once(mute, 'listening')
+  const a = await start(0)
+  const startedMs = performance.now()
+  a.links.dial(pid(1), `http://127.0.0.1:${(mute.address() as AddressInfo).port}`)
+  assert.is((await a.next('dial-failed')).reason, 'timeout')
+  const ms = performance.now() - startedMs
+  assert.ok(ms > 1_400 && ms < 3_000, `${ms} ms`)
+  mute.close()
+})
+
+test('[COR3] a caller that sends more than 4 KiB before its proof is cut off', async () => {
+  const b = await start(1)
+  const caller = new WebSocket(`${b.url.replace('http', 'ws')}/peer`)
+  await once(caller, 'open')
+  caller.send('x'.repeat(1_000_000))
+  const [code] = await once(caller, 'close')
+  assert.ok(code === 4510 || code === 1006, String(code))
+  assert.equal(b.events, [])
+})
+
+test('a frame before the proof and a text after it each cost the link', async () => {
+  const [a, b] = [await start(0), await start(1)]
+  const caller = new WebSocket(`${b.url.replace('http', 'ws')}/peer`)
+  await once(caller, 'open')
+  caller.send(Uint8Array.of(1))
+  assert.is((await once(caller, 'close'))[0], 4510)
+  const { ofA } = await connect(a, b, 1)
+  assert.ok(ofA > 0)
+})
+
+test('[COR3] a peer that does not read makes the link full, and writable again once it does', async () => {
+  const [a, b] = [await start(0), await start(1)]
+  const { ofA } = await connect(a, b, 1)
+  // One turn of the event loop: the other end, in the same process, cannot read meanwhile.
+  for (let sent = 0; sent < 16; sent++) a.links.send(ofA, new Uint8Array(1024 * 1024))
+  assert.is((await a.next('link-full')).link, ofA)
+  assert.is((await a.next('link-writable')).link, ofA)
+  assert.is(a.events.filter(({ type }) => type === 'link-full').length, 0)
+})
+
+test.run()
