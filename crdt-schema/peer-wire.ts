@@ -28,6 +28,8 @@ export interface StateRow {
   readonly promised: Epoch
   /** The epoch it coordinates, 0 if it does not. */
   readonly coordinates: Epoch
+  /** Its own commits took too long lately: it is not waited for until they are quick again [REP6]. */
+  readonly isSlow: boolean
   /** It lost the role too often and waits: not "lower" for anyone [COO1]. */
   readonly holdsBack: boolean
   /** Pids it neither waits for nor counts [REP6]. */
@@ -111,7 +113,7 @@ const pids = v.pipe(v.array(pid), v.maxLength(64))
 const row = v.object({
   pid, nodeId, boot: count, counter: count, url: text, version: text, hears: pids,
   phase: v.picklist(['starting', 'recovering', 'syncing', 'ready', 'draining']),
-  hasData: v.boolean(), promised: epoch, coordinates: epoch, holdsBack: v.boolean(), behind: pids,
+  hasData: v.boolean(), promised: epoch, coordinates: epoch, isSlow: v.boolean(), holdsBack: v.boolean(), behind: pids,
   root: text, head: count, acknowledged: count, wallMs: v.number(), upSinceMs: v.number(), messages: count, sessions: count, bytes: count
 })
 const digestRow = v.object({ document, digest: text })

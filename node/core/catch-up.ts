@@ -12,7 +12,7 @@ import { latestCommit } from './commits.ts'
 import { digestToHex } from './digest.ts'
 import { applyInBackground, isGone, receiveUpdate, requireDocument } from './documents.ts'
 import { type FeedRow, differingBuckets, encodeTable, readBuckets, readFeed } from './heads.ts'
-import { isRoomy, sendAfter, sendTo } from './links.ts'
+import { hasRoom, isReachable, sendAfter, sendTo } from './links.ts'
 import { acceptPromise } from './promises.ts'
 import { type NodeState, type Peer, type Pull, log } from './state.ts'
 
@@ -31,7 +31,7 @@ const createPull = (node: NodeState, mode: Pull['mode'], wanted: Iterable<Docume
 
 /** Starts pulling from a peer. The feed serves while a checkpoint of this very directory is known; else tables are compared. */
 export const startPull = (node: NodeState, peer: Peer, mode: 'feed' | 'table'): void => {
-  if (peer.link === null || !peer.helloSeen || peer.nodeId === null) return
+  if (!isReachable(node, peer.pid) || peer.nodeId === null) return
   const checkpoint = node.meta.held[peer.nodeId]?.through ?? 0
   peer.pull = createPull(node, checkpoint > 0 && !node.unclean ? mode : 'table', [])
   continuePull(node, peer, peer.pull)
@@ -121,6 +121,7 @@ const becomeDone = (node: NodeState, peer: Peer, pull: Pull): void => {
   if (pull.mode === 'documents' || peer.nodeId === null) return
   peer.synced = true
   peer.comparedMs = node.now.monotonicMs
+  node.metaChanged = true
   peer.heldPush = Math.max(peer.heldPush, pull.through)
   for (const seq of [...peer.heldAbove].sort((a, b) => a - b)) if (seq <= pull.through) peer.heldAbove.delete(seq)
   noteHeld(node, peer, pull.through)
@@ -132,7 +133,7 @@ const becomeDone = (node: NodeState, peer: Peer, pull: Pull): void => {
 export const noteHeld = (node: NodeState, peer: Peer, through: number): void => {
   if (peer.nodeId === null) return
   const known = node.meta.held[peer.nodeId]
-  node.meta.held[peer.nodeId] = { pid: peer.pid, through: Math.max(through, known?.boot === peer.boot ? known.through : 0), boot: Math.max(peer.boot, known?.boot ?? 0) }
+  node.meta.held[peer.nodeId] = { pid: peer.pid, through: Math.max(through, known?.through ?? 0), boot: Math.max(peer.boot, known?.boot ?? 0) }
 }
 
 const findPull = (peer: Peer, id: number): Pull | null => [peer.pull, peer.claimPull].find((pull) => pull?.id === id) ?? null
@@ -225,15 +226,13 @@ export const answerQuestions = (node: NodeState): void => {
   const waiting = node.questions
   node.questions = []
   for (const { from, message } of waiting) {
-    if (node.peers.get(from)?.link == null) continue
+    if (!isReachable(node, from)) continue
     if (!tryAnswer(node, from, message)) node.questions.push({ from, message })
   }
 }
 
 const tryAnswer = (node: NodeState, from: Pid, message: PeerMessage): boolean => {
-  const peer = node.peers.get(from)
-  if (peer === undefined || peer.link === null) return true
-  if (!isRoomy(peer)) return false
+  if (!hasRoom(node, from)) return false
   if (message.type === 'want') return answerWant(node, from, message)
   if (message.type === 'pull-end-request') {
     sendAfter(node, from, latestCommit(node), { type: 'pull-end', pull: message.pull, promised: node.meta.promised, tentative: node.meta.tentative })
@@ -294,10 +293,11 @@ const answerItem = (node: NodeState, from: Pid, pull: number, { document, stateV
 
 // ---- the backstop
 
-/** Every compareMs each link's ends compare what they hold; equal roots need no table and move the checkpoint [REP2]. */
+/** Every compareMs two nodes compare what they hold; equal roots need no table and move the checkpoint [REP2]. Whoever is not in step pulls at once. */
 export const compareWithPeers = (node: NodeState): void => {
   for (const peer of node.peers.values()) {
-    if (peer.link === null || !peer.helloSeen || (peer.pull !== null && peer.pull.status !== 'done')) continue
+    const isThere = (peer.link !== null && peer.helloSeen) || node.members.view.includes(peer.pid)
+    if (!isThere || (peer.pull !== null && peer.pull.status !== 'done')) continue
     const needsSync = !peer.synced
     if (!needsSync && node.now.monotonicMs - peer.comparedMs < node.config.compareMs) continue
     const row = node.members.rows.get(peer.pid)?.row

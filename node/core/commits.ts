@@ -66,11 +66,15 @@ export const takeRecord = (node: NodeState): CommitRecord | null => {
   return { seq: open.seq, updates: open.updates, digests, removed: open.removed, meta }
 }
 
+/** Commits that must have been quick, one after another, after a slow one, before this node's disk is trusted again [REP6]. */
+export const FAST_IN_ROW = 3
+
 /** Takes in that the commit being written has returned; what it holds can now be pushed and acknowledged. */
 export const becomeCommitted = (node: NodeState, seq: CommitNumber): PendingCommit => {
   const { commits } = node
   assert(commits.writing !== null && commits.writing.record.seq === seq, `commit ${seq} returned out of order`)
-  const { record } = commits.writing
+  const { record, sinceMs } = commits.writing
+  commits.fastInRow = node.now.monotonicMs - sinceMs > node.config.ackTimeoutMs ? 0 : commits.fastInRow + 1
   commits.writing = null
   commits.committedThrough = seq
   const pending: PendingCommit = { seq, own: record.own, previous: 0, ackedBy: new Set(), pushedAtMs: node.now.monotonicMs, foreign: record.foreign, adoptedBy: record.adoptedBy }

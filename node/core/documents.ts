@@ -12,6 +12,7 @@ import { type LoadedDocument, type NodeState, log } from './state.ts'
 /** Rows that a document may gather before they are rewritten as one. */
 const UPDATES_BEFORE_COMPACTION = 200
 const LOADS_PER_TICK_MAX = 64
+const UNLOAD_EVERY_MS = 1_000
 
 /** Transaction origins. A number is the attached client the update came from. */
 const OWN = 'own'
@@ -187,21 +188,26 @@ const compactDocument = (node: NodeState, loaded: LoadedDocument, through: numbe
   node.effects.push({ type: 'compact', document: loaded.name, state: Y.encodeStateAsUpdate(loaded.doc), through })
 }
 
+/** Once a second at most, and only past the budget, the documents used longest ago go. */
 const unloadIdle = (node: NodeState): void => {
   const { documents, commits } = node
+  if (node.now.monotonicMs - documents.unloadedMs < UNLOAD_EVERY_MS) return
+  documents.unloadedMs = node.now.monotonicMs
   let bytes = 0
-  for (const name of documents.loaded.keys()) bytes += documents.heads.get(name)?.bytes ?? 0
-  const excess = bytes - node.config.documentMemoryBytes
-  const idle = [...documents.loaded.values()]
-    .filter((loaded) => (documents.heads.get(loaded.name)?.seq ?? 0) <= commits.settledThrough && !hasGap(loaded))
-    .sort((a, b) => a.usedMs - b.usedMs)
-  let freed = 0
-  for (const loaded of idle) {
+  for (const loaded of documents.loaded.values()) {
     const head = documents.heads.get(loaded.name)
-    if (loaded.updatesSinceCompaction >= UPDATES_BEFORE_COMPACTION && head !== undefined && !documents.quarantined.has(loaded.name)) compactDocument(node, loaded, head.seq)
-    if (freed >= excess || loaded.pins > 0 || isDirectoryDocument(loaded.name)) continue
-    if (documents.quarantined.has(loaded.name)) continue
-    freed += head?.bytes ?? 0
+    bytes += head?.bytes ?? 0
+    const isQuiet = head !== undefined && head.seq <= commits.committedThrough && !hasGap(loaded) && !documents.quarantined.has(loaded.name)
+    if (isQuiet && loaded.updatesSinceCompaction >= UPDATES_BEFORE_COMPACTION) compactDocument(node, loaded, head.seq)
+  }
+  let excess = bytes - node.config.documentMemoryBytes
+  if (excess <= 0) return
+  for (const loaded of [...documents.loaded.values()].sort((a, b) => a.usedMs - b.usedMs)) {
+    if (excess <= 0) return
+    const head = documents.heads.get(loaded.name)
+    const isStored = (head?.seq ?? 0) <= commits.settledThrough
+    if (loaded.pins > 0 || !isStored || hasGap(loaded) || isDirectoryDocument(loaded.name) || documents.quarantined.has(loaded.name)) continue
+    excess -= head?.bytes ?? 0
     documents.loaded.delete(loaded.name)
     loaded.doc.destroy()
   }

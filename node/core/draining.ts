@@ -1,6 +1,7 @@
 // Going down on purpose: hand over, tell clients where to go, let the last commit be acknowledged, say goodbye.
 // Keeps the drain of DESIGN's commands and [COO3]: a draining node hands over before it says goodbye.
 
+import { clientCount } from './clients.ts'
 import { isOpenEmpty } from './commits.ts'
 import { stepDown } from './coordinator.ts'
 import { currentCoordinator } from './coordinator-view.ts'
@@ -24,7 +25,7 @@ export const tendDraining = (node: NodeState): string | null => {
   const others = readyInView(node).length > 0
   const isHandedOver = !others || currentCoordinator(node) !== null || drainingMs >= HANDOVER_MS_MAX
   const isStored = isOpenEmpty(node) && node.commits.writing === null && node.commits.settledThrough === node.commits.committedThrough && node.waitingAnswers.length === 0
-  const areClientsMoved = node.clientCount() === 0 || drainingMs >= node.config.drainMs + 500
+  const areClientsMoved = clientCount(node.clients) === 0 || drainingMs >= node.config.drainMs + 500
   if (!(isHandedOver && isStored && areClientsMoved) && drainingMs < DRAIN_MS_MAX) return null
   for (const pid of node.peers.keys()) sendTo(node, pid, { type: 'goodbye' })
   flushLinks(node)

@@ -8,7 +8,7 @@ import type { Documents, Head, NodeState } from './state.ts'
 
 export const createDocuments = (): Documents => ({
   heads: new Map(), touches: [], loaded: new Map(), loading: new Map(), unapplied: new Set(), quarantined: new Set(),
-  byAccount: new Map(), buckets: new Uint32Array(BUCKET_COUNT * 2), root: ZERO
+  byAccount: new Map(), buckets: new Uint32Array(BUCKET_COUNT * 2), root: ZERO, unloadedMs: 0
 })
 
 const addToSums = (documents: Documents, name: DocumentName, digest: Digest, sign: 'plus' | 'minus'): void => {

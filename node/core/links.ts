@@ -12,6 +12,8 @@ const RELAY_HOPS_MAX = 8
 /** Headroom for the frame's own bytes. */
 const FRAME_BYTES_MAX = LIMITS.peerFrameBytesMax - 1_024
 const REFUSALS_UNTIL_DEAD = 2
+/** What may wait for one turn's frame before questions of that peer are put off. */
+const QUEUED_BYTES_MAX = 2 * 1024 * 1024
 
 export const createPeer = (pid: Pid, url: string): Peer => ({
   pid, url, nodeId: null, boot: 0, link: null, dialed: false, linkSinceMs: 0, helloSeen: false, full: false,
@@ -21,9 +23,11 @@ export const createPeer = (pid: Pid, url: string): Peer => ({
   pull: null, claimPull: null, synced: false, comparedMs: -Infinity
 })
 
-/** Whether the peer was heard on its link lately enough for the link to count as up on this side. */
-export const isHeard = (node: NodeState, peer: Peer): boolean =>
-  peer.link !== null && peer.helloSeen && node.now.monotonicMs - peer.lastHeardMs <= node.config.deadMs
+/**
+ * Whether the peer was heard lately enough to count as there on this side. A link that just closed does not change that:
+ * it is redialed at once, and only refusals or silence tell that its node is gone [LIV1].
+ */
+export const isHeard = (node: NodeState, peer: Peer): boolean => node.now.monotonicMs - peer.lastHeardMs <= node.config.deadMs
 
 /** Keeps the table of peers in step with the members known: configured, joined, less the removed. */
 export const refreshPeers = (node: NodeState): void => {
@@ -155,22 +159,30 @@ export const rejectLink = (node: NodeState, peer: Peer, reason: string): void =>
   scheduleDial(node, peer)
 }
 
-/** Whether bulk may be sent now: a full link gets only what is small and urgent [COR3]. */
-export const isRoomy = (peer: Peer): boolean => peer.link !== null && !peer.full && peer.queuedBytes < 2 * 1024 * 1024
-
 const queueBytes = (peer: Peer, bytes: Uint8Array, after: CommitNumber): void => {
   peer.queue.push(bytes)
   peer.queuedBytes += bytes.byteLength
   peer.queueAfter = Math.max(peer.queueAfter, after)
 }
 
+/** The link to use towards a member: its own while that works both ways, else that of the neighbour on the way [LIV2]. */
 const nextHop = (node: NodeState, to: Pid): Peer | null => {
-  const direct = node.peers.get(to)
-  if (direct !== undefined && direct.link !== null) return direct
-  const hop = node.members.routes.get(to)
-  const peer = hop === undefined ? undefined : node.peers.get(hop)
-  return peer !== undefined && peer.link !== null ? peer : null
+  const hop = node.peers.get(node.members.routes.get(to) ?? to)
+  return hop !== undefined && hop.link !== null ? hop : null
 }
+
+/** Whether there is any way to a member now. */
+export const isReachable = (node: NodeState, to: Pid): boolean => nextHop(node, to) !== null
+
+/** Whether bulk for a member may be sent now: a full link gets only what is small and urgent [COR3]. */
+export const hasRoom = (node: NodeState, to: Pid): boolean => {
+  const hop = nextHop(node, to)
+  return hop !== null && !hop.full && hop.queuedBytes < QUEUED_BYTES_MAX
+}
+
+/** Peers that live pushes go to directly: linked, greeted, not full, and not known to be deaf on that link. */
+export const directPeers = (node: NodeState): readonly Peer[] =>
+  [...node.peers.values()].filter((peer) => peer.link !== null && peer.helloSeen && !peer.full && (node.members.routes.get(peer.pid) ?? peer.pid) === peer.pid)
 
 /** Queues a message for a member: on its link, or through a neighbour [LIV2]. Returns false if there is no way now. */
 export const sendTo = (node: NodeState, to: Pid, message: PeerMessage): boolean => {

@@ -4,6 +4,7 @@
 import { type Millis, NO_EPOCH, type Pid } from '../../crdt-schema/ids.ts'
 import type { StateRow } from '../../crdt-schema/peer-wire.ts'
 import { digestToHex } from './digest.ts'
+import { FAST_IN_ROW } from './commits.ts'
 import { isHeard, memberUrls } from './links.ts'
 import type { Members, NodeState } from './state.ts'
 
@@ -16,7 +17,7 @@ export const ownRow = (node: NodeState): StateRow => {
     pid: meta.pid, nodeId: meta.nodeId, boot: meta.boot, counter: node.members.counter, url: node.config.url, version: node.config.version,
     hears: [...node.peers.values()].filter((peer) => isHeard(node, peer)).map((peer) => peer.pid),
     phase: node.phase, hasData: meta.clusterId !== null, promised: meta.promised, coordinates: node.coordinator.role === 'coordinating' ? node.coordinator.epoch : NO_EPOCH,
-    holdsBack: node.now.monotonicMs < node.coordinator.holdUntilMs,
+    isSlow: node.commits.fastInRow < FAST_IN_ROW, holdsBack: node.now.monotonicMs < node.coordinator.holdUntilMs,
     behind: [...node.peers.values()].filter((peer) => peer.excluded || peer.missing.size > 0).map((peer) => peer.pid),
     root: documents.unapplied.size > 0 ? '' : digestToHex(documents.root), head: commits.committedThrough, acknowledged: commits.acknowledgedThrough,
     wallMs: node.now.wallMs, upSinceMs: node.startedWallMs, messages: 0, sessions: node.directory.sessionCount(), bytes: 0
@@ -44,23 +45,29 @@ export const expireRows = (node: NodeState): void => {
   for (const [pid, { seenMs }] of node.members.rows) if (node.now.monotonicMs - seenMs > node.config.deadMs) node.members.rows.delete(pid)
 }
 
-/** The view: a breadth-first walk over links that both ends hear; and the first hop towards each member of it. */
+/** The view: the component of links that both ends hear; and the first hop towards each member of it, over links that are open now. */
 export const computeView = (node: NodeState): { readonly view: readonly Pid[]; readonly routes: ReadonlyMap<Pid, Pid> } => {
   const self = node.meta.pid
-  const hearsOf = new Map<Pid, ReadonlySet<Pid>>([[self, new Set([...node.peers.values()].filter((peer) => isHeard(node, peer)).map((peer) => peer.pid))]])
-  for (const [pid, { row }] of node.members.rows) hearsOf.set(pid, new Set(row.hears))
-  const routes = new Map<Pid, Pid>()
+  const peers = [...node.peers.values()]
+  const hearsOf = new Map<Pid, ReadonlySet<Pid>>([...node.members.rows].map(([pid, { row }]) => [pid, new Set(row.hears)]))
+  const heard = new Set(peers.filter((peer) => isHeard(node, peer)).map((peer) => peer.pid))
+  const linked = new Set(peers.filter((peer) => heard.has(peer.pid) && peer.link !== null).map((peer) => peer.pid))
+  const view = [...walk(self, hearsOf.set(self, heard)).keys()].sort((a, b) => a - b)
+  return { view, routes: walk(self, hearsOf.set(self, linked)) }
+}
+
+/** Breadth first over edges that both ends hear: each pid found, with the first step towards it (its own for `self`). */
+const walk = (self: Pid, hearsOf: ReadonlyMap<Pid, ReadonlySet<Pid>>): Map<Pid, Pid> => {
+  const firstStep = new Map<Pid, Pid>([[self, self]])
   const queue: Pid[] = [self]
-  const found = new Set<Pid>(queue)
   for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
     for (const next of [...(hearsOf.get(at) ?? [])].sort((a, b) => a - b)) {
-      if (found.has(next) || !hearsOf.get(next)?.has(at)) continue
-      found.add(next)
-      routes.set(next, at === self ? next : (routes.get(at) as Pid))
+      if (firstStep.has(next) || !hearsOf.get(next)?.has(at)) continue
+      firstStep.set(next, at === self ? next : (firstStep.get(at) ?? next))
       queue.push(next)
     }
   }
-  return { view: [...found].sort((a, b) => a - b), routes }
+  return firstStep
 }
 
 /** The row of a member of the view; this node's own is made afresh. */

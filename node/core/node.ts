@@ -8,7 +8,7 @@ import { assert, unreachable } from '../../crdt-schema/prelude.ts'
 import * as catchUp from './catch-up.ts'
 import { notifyProduct, reactToChanges } from './changes.ts'
 import * as clients from './clients.ts'
-import { becomeCommitted, createOpenCommit, takeRecord } from './commits.ts'
+import { FAST_IN_ROW, becomeCommitted, createOpenCommit, takeRecord } from './commits.ts'
 import { assertConfig } from './config.ts'
 import { createCoordinator, onClaim, onPromise, stepDown, tendCoordinator } from './coordinator.ts'
 import { createDirectory } from './directory.ts'
@@ -68,7 +68,7 @@ const start = (node: NodeState, { config, stored, seed }: Extract<Event, { type:
   node.startedWallMs = node.now.wallMs
   node.unclean = stored.unclean
   const seq = stored.lastCommit
-  node.commits = { open: createOpenCommit(seq + 1), writing: null, committedThrough: seq, acknowledgedThrough: seq, settledThrough: seq, pending: [], lastPushed: 0 }
+  node.commits = { open: createOpenCommit(seq + 1), writing: null, committedThrough: seq, acknowledgedThrough: seq, settledThrough: seq, pending: [], lastPushed: 0, fastInRow: FAST_IN_ROW }
   restoreHeads(node.documents, stored.heads)
   node.meta = restoreMeta(node, stored.meta)
   node.metaChanged = true
@@ -195,7 +195,9 @@ const sendHeartbeat = (node: NodeState): void => {
 const updateView = (node: NodeState): void => {
   const { view, routes } = computeView(node)
   const before = node.members.view
+  const rerouted = before.filter((pid) => pid !== node.meta.pid && view.includes(pid) && routes.get(pid) !== node.members.routes.get(pid))
   node.members.routes = routes
+  for (const pid of rerouted) replication.pushUnacknowledged(node, pid)
   if (view.join() === before.join()) return
   node.members.view = view
   node.members.heartbeatDue = true
@@ -244,8 +246,15 @@ const onLinkUp = (node: NodeState, event: Extract<Event, { type: 'link-up' }>): 
     node.effects.push({ type: 'close-link', link: event.link, reason: 'removed' })
     return
   }
-  if (known !== undefined && known.nodeId !== null && links.isNewRun(known, identity.nodeId, identity.boot)) replication.onViewLost(node, known.pid)
+  if (known !== undefined && known.nodeId !== null && links.isNewRun(known, identity.nodeId, identity.boot)) forgetRun(node, known)
   links.onLinkUp(node, event.link, identity, event.dialed)
+}
+
+/** The run that was known under this pid is over: its row, its synced state and its unsettled pushes with it. */
+const forgetRun = (node: NodeState, peer: Peer): void => {
+  replication.onViewLost(node, peer.pid)
+  node.members.rows.delete(peer.pid)
+  peer.mustHold = node.commits.committedThrough
 }
 
 /** Another directory under a pid whose node is here, or is a member: refused while that one lives [REP7]. */
@@ -256,7 +265,6 @@ const onLinkDown = (node: NodeState, link: number): void => {
   const peer = links.onLinkDown(node, link)
   if (peer === null) return
   updateView(node)
-  if (node.members.view.includes(peer.pid)) replication.pushUnacknowledged(node, peer.pid)
 }
 
 const onLinkPressure = (node: NodeState, { type, link }: { readonly type: 'link-full' | 'link-writable'; readonly link: number }): void => {

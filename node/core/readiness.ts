@@ -6,7 +6,7 @@
 
 import { type DocumentName, MEMBERS_DOCUMENT, type Pid } from '../../crdt-schema/ids.ts'
 import { addMember, setClusterId } from '../../crdt-schema/members.ts'
-import { commitAgeMs } from './commits.ts'
+import { FAST_IN_ROW, commitAgeMs } from './commits.ts'
 import { stepDown } from './coordinator.ts'
 import type { Phase } from './desk.ts'
 import { editDocument, isDirectoryDocument, pinDocument } from './documents.ts'
@@ -88,7 +88,7 @@ const isHeardSinceReady = (node: NodeState, pid: Pid): boolean => (node.members.
 const isSynced = (node: NodeState): boolean => {
   const others = node.members.view.filter((pid) => pid !== node.meta.pid)
   const isAccused = others.some((pid) => node.members.rows.get(pid)?.row.behind.includes(node.meta.pid) === true && node.members.rows.get(pid)?.row.phase === 'ready')
-  if (isAccused || commitAgeMs(node) > node.config.ackTimeoutMs) return false
+  if (isAccused || isDiskSlow(node)) return false
   const ready = readyInView(node).filter((pid) => pid !== node.meta.pid)
   const isSyncedWith = (pid: Pid): boolean => node.peers.get(pid)?.synced === true
   if (ready.length > 0) {
@@ -101,6 +101,14 @@ const isSynced = (node: NodeState): boolean => {
   const awaited = node.meta.lastView.filter((pid) => members.has(pid))
   if (awaited.length > 0 && awaited.every((pid) => node.members.view.includes(pid))) return true
   return isAloneLongEnough(node)
+}
+
+/** A slow disk is tried out until it has been quick a few times in a row: a node that came back too early would delay all again [REP6]. */
+const isDiskSlow = (node: NodeState): boolean => {
+  if (commitAgeMs(node) > node.config.ackTimeoutMs) return true
+  if (node.commits.fastInRow >= FAST_IN_ROW) return false
+  node.metaChanged = true
+  return true
 }
 
 /** Some of the nodes last seen together are missing: what they had acknowledged may be missing here. Given up after aloneMs. */

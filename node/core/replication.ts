@@ -6,7 +6,7 @@ import type { Pid } from '../../crdt-schema/ids.ts'
 import { type PeerMessage, encodePeerMessage } from '../../crdt-schema/peer-wire.ts'
 import { logOwn, noteForeign, raiseThresholds } from './commits.ts'
 import { isGone, receiveUpdate } from './documents.ts'
-import { sendBytes, sendTo } from './links.ts'
+import { directPeers, sendBytes, sendTo } from './links.ts'
 import { holders, requiredPeers } from './members.ts'
 import { type NodeState, type Peer, type PendingCommit, log } from './state.ts'
 
@@ -22,7 +22,7 @@ export const pushCommit = (node: NodeState, pending: PendingCommit): void => {
   pending.previous = node.commits.lastPushed
   pending.pushedAtMs = node.now.monotonicMs
   node.commits.lastPushed = pending.seq
-  const direct = [...node.peers.values()].filter((peer) => peer.link !== null && peer.helloSeen && !peer.full)
+  const direct = directPeers(node)
   if (direct.length > 0) sendBytes(direct, encodePeerMessage(toPush(node, pending, direct.map((peer) => peer.pid))), pending.seq)
   for (const pid of node.members.view) if (pid !== node.meta.pid) noteUnacknowledged(node, pid, pending.seq)
   for (const peer of direct) noteUnacknowledged(node, peer.pid, pending.seq)
@@ -80,7 +80,7 @@ export const onPush = (node: NodeState, from: Pid, push: Push): 'gap' | 'complet
 
 const relayPush = (node: NodeState, push: Push): void => {
   const missing = node.members.view.filter((pid) => pid !== node.meta.pid && pid !== push.origin && !push.sentTo.includes(pid))
-  const direct = missing.flatMap((pid) => node.peers.get(pid) ?? []).filter((peer) => peer.link !== null && peer.helloSeen)
+  const direct = directPeers(node).filter((peer) => missing.includes(peer.pid))
   if (direct.length === 0) return
   const relayed: Push = { ...push, sentTo: [...new Set([...push.sentTo, node.meta.pid, ...direct.map((peer) => peer.pid)])] }
   sendBytes(direct, encodePeerMessage(relayed), 0)
@@ -121,10 +121,15 @@ export const onHolds = (node: NodeState, from: Pid, through: number): void => {
   for (const seq of peer.unacknowledged.keys()) if (seq <= through) peer.unacknowledged.delete(seq)
   for (const seq of peer.missing) if (seq <= through) peer.missing.delete(seq)
   for (const pending of node.commits.pending) if (pending.seq <= through) pending.ackedBy.add(from)
-  if (peer.excluded && through >= peer.missingThrough) {
-    peer.excluded = false
-    log(node, 'info', 'peer-caught-up', { peer: from })
-  }
+  readmit(node, peer)
+}
+
+/** A peer that holds everything it had missed is waited for again, unless it says that its disk is still slow. */
+const readmit = (node: NodeState, peer: Peer): void => {
+  if (!peer.excluded || peer.holdsThrough < peer.missingThrough || node.members.rows.get(peer.pid)?.row.isSlow === true) return
+  peer.excluded = false
+  node.members.heartbeatDue = true
+  log(node, 'info', 'peer-caught-up', { peer: peer.pid })
 }
 
 /** An origin's own word on how far its view acknowledged its pushes. */
@@ -137,7 +142,9 @@ export const onSettled = (node: NodeState, from: Pid, boot: number, through: num
 export const markBehind = (node: NodeState): void => {
   for (const pid of node.members.view) {
     const peer = node.peers.get(pid)
-    if (peer === undefined || peer.excluded) continue
+    if (peer === undefined) continue
+    readmit(node, peer)
+    if (peer.excluded) continue
     const [oldest] = peer.unacknowledged.values()
     const isSilent = peer.link !== null && node.now.monotonicMs - peer.lastHeardMs > node.config.ackTimeoutMs && hasPendingFor(node, pid)
     if ((oldest === undefined || node.now.monotonicMs - oldest <= node.config.ackTimeoutMs) && !isSilent) continue

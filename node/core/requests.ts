@@ -6,6 +6,7 @@ import type { Millis } from '../../crdt-schema/ids.ts'
 import { refuse } from './answers.ts'
 import { runCall } from './calls.ts'
 import { latestCommit } from './commits.ts'
+import { describe } from './describe.ts'
 import type { Answer, Facts } from './desk.ts'
 import { requireDocument } from './documents.ts'
 import type { CallId, CommitNumber, JobId } from './events.ts'
@@ -102,7 +103,7 @@ const runWaiting = (node: NodeState, call: PendingCall): void => {
 
 const run = (node: NodeState, call: PendingCall): void => {
   call.waits = 'running'
-  const said = runCall(node.desk, call.body, { token: call.token, idempotencyKey: call.idempotencyKey, facts: call.facts })
+  const said = runCall(node.desk, call.body, { token: call.token, idempotencyKey: call.idempotencyKey, facts: call.facts }, () => describe(node))
   switch (said.status) {
     case 'needs-documents':
       return waitForDocuments(node, call, said.documents)

@@ -67,6 +67,7 @@ export interface Documents {
   /** Sums of table terms: 4,096 buckets as pairs (high, low), and over all. */
   readonly buckets: Uint32Array
   root: Digest
+  unloadedMs: number
 }
 
 /** What a transaction changed, for the product's rules to look at once the event's own work is done. */
@@ -113,6 +114,8 @@ export interface Commits {
   /** Committed and not settled, ascending. */
   pending: PendingCommit[]
   lastPushed: number
+  /** Quick commits since the last slow one. */
+  fastInRow: number
 }
 
 // ---- peers
