@@ -2,7 +2,8 @@
 // the socket, nothing happened), a gap (ask for what is missing), nothing new, or applicable with the entries it sets.
 // It must see through what Yjs leaves implicit: a struct may name its parent only by a neighbour, which may be in the
 // document or in the same update, so places are worked out in the order in which Yjs would integrate them.
-// Never throws on any bytes, and changes nothing.
+// Never throws on any bytes, and changes nothing. What it cannot see: neighbours named in the wrong order. With those a
+// forger may make the text of his own drafts read differently on two replicas, and harms nobody else.
 
 import * as Y from 'yjs'
 import { countLiveDrafts, parseDraftEntry, parseOutboxEntry, parseRecallEntry, parseSettingEntry } from './drafts.ts'
@@ -57,7 +58,9 @@ export interface GateEntry {
 
 export type Inspection =
   | { readonly status: 'rejected'; readonly code: GateCode }
+  /** Needs what the document lacks: do not apply it, ask with a step 1. */
   | { readonly status: 'gap' }
+  /** Adds nothing: do not apply it, for Yjs might still split items where it points. */
   | { readonly status: 'nothing' }
   | { readonly status: 'applicable'; readonly entries: readonly GateEntry[] }
 
@@ -182,16 +185,21 @@ const settleStructs = (work: Work): Verdict => {
   return null
 }
 
-/** Settles a client's structs up to the clock `until`; answers with the struct it must wait for, if any. */
+/**
+ * Settles a client's structs up to the clock `until`; answers with the struct it must wait for, if any. Structs that
+ * the document holds are looked at, too: Yjs resolves their references before it passes over them.
+ */
 const advance = (work: Work, client: number, until: number): 'reached' | 'gap' | GateCode | StructId => {
   const cursor = work.cursors.get(client)
   if (cursor === undefined) return 'gap'
-  for (let struct = cursor.structs[cursor.index]; struct !== undefined && cursor.clock < until; struct = cursor.structs[cursor.index]) {
+  for (let struct = cursor.structs[cursor.index]; struct !== undefined; struct = cursor.structs[cursor.index]) {
+    const isNew = endOf(struct) > cursor.clock
+    if (isNew && cursor.clock >= until) return 'reached'
     if (struct.content.type !== 'skip') {
       if (struct.clock > cursor.clock) return 'gap'
       const missing = missingOf(work, struct)
       if (missing !== null) return missing
-      const verdict = endOf(struct) > cursor.clock ? settleStruct(work, struct) : null
+      const verdict = isNew ? settleStruct(work, struct) : null
       if (verdict !== null) return verdict
       cursor.clock = Math.max(cursor.clock, endOf(struct))
     }
@@ -285,6 +293,8 @@ const findPlace = (work: Work, struct: ScannedStruct): Place | GateCode => {
     const right = rightOrigin === null ? null : findNeighbourPlace(work, rightOrigin)
     if (typeof left === 'string') return left
     if (typeof right === 'string') return right
+    // Between a struct and itself is nowhere: replicas would each put it where they met it.
+    if (origin !== null && rightOrigin !== null && textName(origin) === textName(rightOrigin)) return 'bad-update'
     if (left?.type === 'void' || right?.type === 'void') return VOID
     if (left !== null && right !== null && !isSamePlace(left, right)) return 'bad-update'
     return left ?? right ?? VOID

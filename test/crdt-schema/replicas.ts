@@ -12,7 +12,9 @@ export const SEED = Number(process.env['STARLING_TEST_SEED'] ?? 20_260_301)
 /** Runs a property with the fixed seed; a failure's message names the seed, the path and the shrunk example. */
 export const holds = (property: fc.IRawProperty<unknown>, numRuns = 100): void => {
   const outcome = fc.check(property as fc.IProperty<unknown>, { seed: SEED, numRuns })
-  if (outcome.failed) throw new Error(fc.defaultReportMessage(outcome))
+  if (!outcome.failed) return
+  const cause = outcome.errorInstance instanceof Error ? outcome.errorInstance.stack : String(outcome.errorInstance)
+  throw new Error(`${fc.defaultReportMessage(outcome)}\n${cause}`)
 }
 
 /** Something done to one replica. */
@@ -26,9 +28,9 @@ export type Step = { readonly replica: number; readonly deed: Deed } | { readonl
 
 export const REPLICAS_MAX = 5
 
-export const historyOf = (deeds: fc.Arbitrary<Deed>): fc.Arbitrary<Step[]> => {
+export const historyOf = (deeds: fc.Arbitrary<Deed>, minLength = 0): fc.Arbitrary<Step[]> => {
   const replica = fc.nat(REPLICAS_MAX - 1)
-  return fc.array(fc.oneof({ weight: 3, arbitrary: fc.record({ replica, deed: deeds }) }, { weight: 2, arbitrary: fc.record({ replica, hears: fc.nat() }) }), { maxLength: 40 })
+  return fc.array(fc.oneof({ weight: 3, arbitrary: fc.record({ replica, deed: deeds }) }, { weight: 2, arbitrary: fc.record({ replica, hears: fc.nat() }) }), { minLength, maxLength: 40 })
 }
 
 export const createReplica = (clientId: number): Y.Doc => {

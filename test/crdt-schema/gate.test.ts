@@ -1,0 +1,433 @@
+// The gate against honest pages, forgers and noise. What it lets through is applied to a copy: it must integrate
+// without a throw, leave nothing pending and put no junk into any map.
+
+import * as fc from 'fast-check'
+import { createEncoder, toUint8Array, writeAny, writeUint8, writeVarString, writeVarUint } from 'lib0/encoding'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as Y from 'yjs'
+import * as drafts from '../../crdt-schema/drafts.ts'
+import { DEFAULT_GATE_LIMITS, type GateLimits, type Inspection, type RoomKind, inspectUpdate } from '../../crdt-schema/gate.ts'
+import type { DraftId, MessageId } from '../../crdt-schema/ids.ts'
+import * as inbox from '../../crdt-schema/inbox.ts'
+import { LIMITS } from '../../crdt-schema/limits.ts'
+import * as marks from '../../crdt-schema/marks.ts'
+import { KINDS, type Kind } from './deeds.ts'
+import { type Step, at, createReplica, draftIds, historyOf, holds, messageIds, personOf } from './replicas.ts'
+
+const test = suite('gate')
+const draftId = draftIds[0] as DraftId
+const messageId = messageIds[0] as MessageId
+const written = KINDS.filter((kind): kind is Kind & { readonly name: 'marks' | 'drafts' } => kind.name === 'marks' || kind.name === 'drafts')
+
+const copyOf = (doc: Y.Doc): Y.Doc => {
+  const copy = createReplica(9_999)
+  Y.applyUpdate(copy, Y.encodeStateAsUpdate(doc))
+  return copy
+}
+const isPending = (doc: Y.Doc): boolean => doc.store.pendingStructs !== null || doc.store.pendingDs !== null
+const contentOf = (doc: Y.Doc): string => JSON.stringify([...Y.encodeStateAsUpdate(doc)])
+/** What one change writes, as an update. */
+const updateOf = (doc: Y.Doc, change: () => unknown): Uint8Array => {
+  const before = Y.encodeStateVector(doc)
+  change()
+  return Y.encodeStateAsUpdate(doc, before)
+}
+const forge = (root: string, key: string, value: unknown): Uint8Array => {
+  const doc = createReplica(77)
+  doc.getMap(root).set(key, value)
+  return Y.encodeStateAsUpdate(doc)
+}
+const codeOf = (inspection: Inspection): string => (inspection.status === 'rejected' ? inspection.code : inspection.status)
+const judge = (update: Uint8Array, kind: RoomKind = 'drafts', doc: Y.Doc = createReplica(1)): string => codeOf(inspectUpdate(doc, kind, update))
+
+/** The updates that pages make while hearing some of each other. */
+const updatesOf = (history: readonly Step[]): Uint8Array[] => {
+  const updates: Uint8Array[] = []
+  const docs = [11, 12, 13, 14, 15].map(createReplica)
+  for (const doc of docs) doc.on('update', (update: Uint8Array, _o: unknown, _d: Y.Doc, transaction: Y.Transaction) => void (transaction.local && updates.push(update)))
+  for (const step of history) {
+    const doc = docs[step.replica]
+    const heard = 'hears' in step ? updates.slice(0, step.hears % (updates.length + 1)) : []
+    if (doc === undefined) continue
+    if ('deed' in step) step.deed.run(doc)
+    for (const update of heard) Y.applyUpdate(doc, update)
+  }
+  return updates
+}
+
+/** What Yjs does with an update, found out on a copy. */
+const trial = (doc: Y.Doc, update: Uint8Array): 'gap' | 'nothing' | 'applicable' => {
+  const copy = copyOf(doc)
+  const before = contentOf(copy)
+  Y.applyUpdate(copy, update)
+  return isPending(copy) ? 'gap' : contentOf(copy) === before ? 'nothing' : 'applicable'
+}
+
+/** A hand-made update: one list of structs per client, each given by a writer of its bytes; and deletes. */
+type StructWriter = (encoder: ReturnType<typeof createEncoder>) => void
+const handMade = (clients: readonly (readonly [client: number, clock: number, ...structs: StructWriter[]])[], deletes: readonly (readonly [number, ...[number, number][]])[] = []): Uint8Array => {
+  const encoder = createEncoder()
+  writeVarUint(encoder, clients.length)
+  for (const [client, clock, ...structs] of clients) {
+    for (const number of [structs.length, client, clock]) writeVarUint(encoder, number)
+    for (const struct of structs) struct(encoder)
+  }
+  writeVarUint(encoder, deletes.length)
+  for (const [client, ...ranges] of deletes) {
+    for (const number of [client, ranges.length, ...ranges.flat()]) writeVarUint(encoder, number)
+  }
+  return toUint8Array(encoder)
+}
+const valueAt = (root: string, key: string, value: unknown): StructWriter => encoder => {
+  for (const number of [0x28, 1]) writeVarUint(encoder, number)
+  for (const name of [root, key]) writeVarString(encoder, name)
+  writeVarUint(encoder, 1)
+  writeAny(encoder, value as never)
+}
+const stringAfter = (client: number, clock: number, text: string): StructWriter => encoder => {
+  writeUint8(encoder, 0x84) // string content after an origin
+  for (const number of [client, clock]) writeVarUint(encoder, number)
+  writeVarString(encoder, text)
+}
+
+/** If the gate lets an update through, it must apply whole, and leave neither junk nor a foreign root. */
+const passAndApply = (node: Y.Doc, kind: (typeof written)[number], update: Uint8Array): boolean => {
+  const before = contentOf(node)
+  const { status } = inspectUpdate(node, kind.name, update)
+  assert.is(contentOf(node), before)
+  if (status !== 'applicable') return status === 'nothing'
+  Y.applyUpdate(node, update)
+  assert.is(isPending(node), false)
+  assert.is.not(contentOf(node), before)
+  for (const { skipped } of kind.view(node)) assert.is(skipped, 0)
+  assert.equal([...node.share.keys()].filter(root => !kind.roots.includes(root)), [])
+  assert.equal(Y.encodeStateVector(copyOf(node)), Y.encodeStateVector(node))
+  return true
+}
+
+for (const kind of written) {
+  test(`[SYN5] ${kind.name}: whatever pages write is judged as Yjs would take it, in any order, lost and repeated, and never rejected`, () => {
+    const tally = { gap: 0, nothing: 0, applicable: 0 }
+    holds(
+      fc.property(historyOf(kind.deeds, 15), fc.array(fc.nat(), { minLength: 10, maxLength: 30 }), (history, order) => {
+        const updates = updatesOf(history)
+        const node = createReplica(1)
+        for (const pick of order) {
+          const update = updates[pick % Math.max(1, updates.length)]
+          if (update === undefined) continue
+          const expected = trial(node, update)
+          assert.is(codeOf(inspectUpdate(node, kind.name, update)), expected)
+          tally[expected] += 1
+          if (expected !== 'gap') Y.applyUpdate(node, update)
+        }
+      }),
+      200,
+    )
+    for (const count of Object.values(tally)) assert.ok(count > 100, JSON.stringify(tally))
+  })
+
+  test(`[SYN5] ${kind.name}: a page's whole replica passes at once, and says nothing the second time`, () => {
+    holds(
+      fc.property(historyOf(kind.deeds, 10), fc.nat(), (history, known) => {
+        const updates = updatesOf(history)
+        const page = createReplica(2)
+        for (const update of updates) Y.applyUpdate(page, update)
+        const node = createReplica(1)
+        for (const update of updates.slice(0, known % (updates.length + 1))) Y.applyUpdate(node, update)
+        const whole = Y.encodeStateAsUpdate(page)
+        assert.is(codeOf(inspectUpdate(node, kind.name, whole)), trial(node, whole))
+        Y.applyUpdate(node, whole)
+        assert.is(codeOf(inspectUpdate(node, kind.name, whole)), 'nothing')
+      }),
+      150,
+    )
+  })
+
+  test(`[SYN5] ${kind.name}: a garbled update never throws, and what passes integrates whole and puts no junk in`, () => {
+    let passed = 0
+    holds(
+      fc.property(historyOf(kind.deeds, 10), fc.nat(), fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 2 }), (history, pick, changes) => {
+        const updates = updatesOf(history)
+        const update = updates[pick % Math.max(1, updates.length)]?.slice()
+        if (update === undefined) return
+        for (const [place, byte] of changes) update[place % update.length] = byte
+        const node = createReplica(1)
+        for (const other of updates.slice(0, pick % updates.length)) if (inspectUpdate(node, kind.name, other).status === 'applicable') Y.applyUpdate(node, other)
+        if (passAndApply(node, kind, update)) passed += 1
+      }),
+      1500,
+    )
+    assert.ok(passed > 30, `only ${passed} garbled updates passed: too few to say anything`)
+  })
+}
+
+/**
+ * Structs as a forger would write them, knowing the node's document: any content, anywhere, beside what is there.
+ * Clocks are drawn relative to what the node holds of a client.
+ */
+const aForgedUpdate: fc.Arbitrary<(doc: Y.Doc) => Uint8Array> = (() => {
+  const client = fc.integer({ min: 11, max: 13 })
+  const clockIn = (doc: Y.Doc, of: number, back: number): number => Math.max(0, Y.getState(doc.store, of) - back)
+  const id = fc.tuple(client, fc.integer({ min: 0, max: 9 }))
+  const place = fc.oneof(
+    { weight: 3, arbitrary: fc.record({ origin: fc.option(id), rightOrigin: fc.option(id, { freq: 2 }) }) },
+    { weight: 2, arbitrary: fc.record({ parent: id, parentSub: fc.option(fc.constant('k'), { freq: 5 }) }) },
+    { weight: 2, arbitrary: fc.record({ root: fc.constantFrom('drafts', 'settings', 'recalls'), parentSub: fc.constantFrom(`${draftId}.text`, `${draftId}.selected`, 'theme', messageId) }) },
+  )
+  const content = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ ref: fc.constant(4), string: fc.string({ minLength: 1, maxLength: 5 }) }) },
+    fc.record({ ref: fc.constant(8), values: fc.array(fc.constantFrom<unknown>(true, 1, 'dark'), { minLength: 1, maxLength: 3 }) }),
+    fc.record({ ref: fc.constant(1), length: fc.integer({ min: 1, max: 4 }) }),
+    fc.record({ ref: fc.constant(7) }),
+  )
+  const gap = fc.record({ ref: fc.constantFrom(0, 10), length: fc.integer({ min: 1, max: 4 }) })
+  const item = fc.tuple(place, content).map(([where, what]) => (doc: Y.Doc): StructWriter => encoder => {
+    const origin = 'origin' in where ? where.origin : null
+    const rightOrigin = 'rightOrigin' in where ? where.rightOrigin : null
+    const parentSub = 'parentSub' in where ? where.parentSub : null
+    const isBare = origin === null && rightOrigin === null
+    writeUint8(encoder, what.ref | (origin === null ? 0 : 0x80) | (rightOrigin === null ? 0 : 0x40) | (isBare && parentSub !== null ? 0x20 : 0))
+    const writeId = ([of, back]: [number, number]): void => [of, clockIn(doc, of, back)].forEach(number => writeVarUint(encoder, number))
+    if (origin !== null) writeId(origin)
+    if (rightOrigin !== null) writeId(rightOrigin)
+    if (isBare) {
+      writeVarUint(encoder, 'parent' in where ? 0 : 1)
+      if ('parent' in where) writeId(where.parent)
+      else writeVarString(encoder, 'root' in where ? where.root : 'settings')
+      if (parentSub !== null) writeVarString(encoder, parentSub)
+    }
+    if ('string' in what) writeVarString(encoder, what.string)
+    else if ('values' in what) {
+      writeVarUint(encoder, what.values.length)
+      for (const value of what.values) writeAny(encoder, value as never)
+    } else writeVarUint(encoder, 'length' in what ? what.length : 2)
+  })
+  const hole = gap.map(({ ref, length }) => (_doc: Y.Doc): StructWriter => encoder => {
+    writeUint8(encoder, ref)
+    writeVarUint(encoder, length)
+  })
+  const line = fc.tuple(client, fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: -1, max: 4 }) }), fc.array(fc.oneof({ weight: 12, arbitrary: item }, { weight: 1, arbitrary: hole }), { minLength: 1, maxLength: 3 }))
+  const lines = fc.uniqueArray(line, { selector: ([of]) => of, minLength: 1, maxLength: 2 })
+  const deletes = fc.uniqueArray(fc.tuple(client, fc.tuple(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 1, max: 4 }))), { selector: ([of]) => of, maxLength: 2 })
+  return fc.tuple(lines, deletes).map(([clients, ranges]) => doc =>
+    handMade(
+      clients.map(([of, back, structs]) => [of, clockIn(doc, of, back), ...structs.map(struct => struct(doc))] as const),
+      ranges.map(([of, [back, length]]) => [of, [clockIn(doc, of, back), length]] as const),
+    ),
+  )
+})()
+
+test('[SYN5] forged structs are refused, or they integrate whole, put no junk in and survive a reload', () => {
+  const drafted = written.find(kind => kind.name === 'drafts')
+  if (drafted === undefined) return
+  const tally: Record<string, number> = {}
+  holds(
+    fc.property(fc.array(drafted.deeds, { maxLength: 8 }), fc.array(aForgedUpdate, { minLength: 1, maxLength: 6 }), (deeds, forged) => {
+      const node = createReplica(1)
+      const page = createReplica(11)
+      drafts.createDraft(page, { id: draftId, editedMs: at(0), text: 'held' })
+      for (const deed of deeds) deed.run(page)
+      Y.applyUpdate(node, Y.encodeStateAsUpdate(page))
+      for (const forgery of forged) {
+        const update = forgery(node)
+        const code = judge(update, 'drafts', node)
+        tally[code] = (tally[code] ?? 0) + 1
+        passAndApply(node, drafted, update)
+      }
+    }),
+    1500,
+  )
+  for (const code of ['applicable', 'gap', 'bad-update', 'bad-key', 'bad-value']) assert.ok((tally[code] ?? 0) > 50, JSON.stringify(tally))
+})
+
+test('[SYN5] noise never throws and changes nothing', () => {
+  holds(
+    fc.property(fc.uint8Array({ maxLength: 60 }), fc.constantFrom<RoomKind>('marks', 'drafts', 'inbox'), (bytes, kind) => {
+      const node = createReplica(1)
+      inspectUpdate(node, kind, bytes)
+      assert.is(node.store.clients.size, 0)
+    }),
+    3000,
+  )
+})
+
+test('[SYN5] a few bytes that announce millions of structs, deletes or values are refused at once', () => {
+  const giants = [
+    [1, 0xff, 0xff, 0xff, 0x0f, 1, 0],
+    [0xff, 0xff, 0xff, 0xff, 0x0f, 1, 1, 0],
+    [0, 1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f],
+    [0, 0xff, 0xff, 0xff, 0xff, 0x0f],
+    [1, 1, 5, 0, 8, 1, 1, 97, 0xff, 0xff, 0xff, 0xff, 0x07],
+    [1, 1, 5, 0, 0x28, 1, 1, 97, 1, 97, 1, 117, 0xff, 0xff, 0xff, 0xff, 0x07],
+    [1, 1, 5, 0, 0, ...Array.from({ length: 20 }, () => 0x80), 0, 0],
+    [1, 1, 5, 0, 0, 0, 0],
+    [1, 1, 5, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f, 0],
+  ]
+  for (const giant of giants) assert.is(judge(new Uint8Array(giant)), 'bad-update', String(giant))
+  const nested = createEncoder()
+  for (const byte of [1, 1, 5, 0, 0x28, 1]) writeVarUint(nested, byte)
+  writeVarString(nested, 'settings')
+  writeVarString(nested, 'k')
+  for (let i = 0; i < 100_000; i += 1) writeVarUint(nested, i === 0 ? 1 : i % 2 === 0 ? 1 : 117)
+  assert.is(judge(toUint8Array(nested)), 'bad-update')
+})
+
+test('[SYN5] roots, keys and values that are not of the room are refused', () => {
+  const cases: [string, Uint8Array][] = [
+    ['bad-root', forge('messages', messageId, 1)],
+    ['bad-key', forge('outbox', 'x', 1)],
+    ['bad-key', forge('drafts', `${draftId}.other`, 1)],
+    ['bad-key', forge('settings', 'x'.repeat(LIMITS.settingKeyCharactersMax + 1), 1)],
+    ['bad-value', forge('outbox', messageId, ['ana', [], 'no recipient', 1])],
+    ['bad-value', forge('outbox', messageId, ['ana', [['', 'ben']], 'x'.repeat(LIMITS.messageTextBytesMax + 1), 1])],
+    ['bad-value', forge('outbox', messageId, ['ana', [[messageId, 'ben']], 'x', 1])],
+    ['bad-value', forge('recalls', messageId, 2)],
+    ['bad-value', forge('settings', 'theme', ['dark'])],
+    ['bad-value', forge('drafts', `${draftId}.selected`, 'yes')],
+    ['bad-value', forge('drafts', `${draftId}.text`, 'plain')],
+    ['bad-value', forge('drafts', `${draftId}.to`, new Y.Text('x'))],
+    ['bad-update', forge('drafts', `${draftId}.text`, new Y.Map())],
+    ['bad-update', forge('drafts', `${draftId}.text`, new Y.Array())],
+    ['bad-update', forge('drafts', `${draftId}.text`, new Y.XmlText())],
+    ['bad-update', forge('settings', 'theme', new Uint8Array(3))],
+    ['bad-update', forge('settings', 'theme', new Y.Doc())],
+    ['bad-update', forge('settings', 'theme', 10n)],
+  ]
+  for (const [code, update] of cases) assert.is(judge(update), code)
+  assert.is(judge(forge('marks', `o:${messageId}`, 'soon'), 'marks'), 'bad-value')
+  assert.is(judge(forge('marks', `x:${messageId}`, 1), 'marks'), 'bad-key')
+  assert.is(judge(forge('drafts', `${draftId}.selected`, true), 'marks'), 'bad-root')
+  const list = createReplica(7)
+  list.getArray('outbox').push([1])
+  assert.is(judge(Y.encodeStateAsUpdate(list)), 'bad-key')
+  const formatted = createReplica(7)
+  drafts.createDraft(formatted, { id: draftId, editedMs: at(0), text: 'x' })
+  drafts.draftText(formatted, draftId)?.format(0, 1, { bold: true })
+  assert.is(judge(Y.encodeStateAsUpdate(formatted)), 'bad-update')
+  const embedded = createReplica(7)
+  drafts.createDraft(embedded, { id: draftId, editedMs: at(0), text: 'x' })
+  drafts.draftText(embedded, draftId)?.insertEmbed(0, { image: 1 })
+  assert.is(judge(Y.encodeStateAsUpdate(embedded)), 'bad-update')
+})
+
+test('[SYN5] structs that point at themselves, in circles or between places are refused, for Yjs would throw or wait for ever', () => {
+  assert.is(judge(handMade([[5, 0, stringAfter(5, 0, 'x')]])), 'bad-update')
+  assert.is(judge(handMade([[5, 0, stringAfter(6, 0, 'x')], [6, 0, stringAfter(5, 0, 'x')]])), 'bad-update')
+  assert.is(judge(handMade([[5, 0, stringAfter(6, 0, 'x')]])), 'gap')
+  assert.is(judge(handMade([[5, 0, valueAt('settings', 'a', 1)], [5, 0, valueAt('settings', 'a', 1)]])), 'bad-update')
+  const doc = createReplica(1)
+  drafts.createDraft(doc, { id: draftId, editedMs: at(0), text: 'held' })
+  drafts.setSetting(doc, 'theme', 'dark')
+  const after = (Y.decodeUpdate(Y.encodeStateAsUpdate(doc)).structs as Y.Item[]).find(item => item.parentSub === 'theme')?.id
+  assert.is(judge(handMade([[5, 0, stringAfter(after?.client ?? 0, after?.clock ?? 0, 'x')]]), 'drafts', doc), 'bad-value')
+  // Under a held id, but longer and elsewhere: Yjs would splice the rest onto the held beginning.
+  assert.is(judge(handMade([[1, 0, valueAt('settings', 'a', 1), valueAt('settings', 'a', 1)]]), 'drafts', doc), 'nothing')
+  const longer = handMade([[1, 1, encoder => {
+    for (const number of [0x28, 1]) writeVarUint(encoder, number)
+    for (const name of ['settings', 'a']) writeVarString(encoder, name)
+    writeVarUint(encoder, 99)
+    for (let i = 0; i < 99; i += 1) writeAny(encoder, 1)
+  }]])
+  assert.is(judge(longer, 'drafts', doc), 'bad-update')
+})
+
+test('[SYN5] deletes of what nobody holds are a gap; empty, overlapping or unsorted ranges are refused', () => {
+  const doc = createReplica(1)
+  drafts.setSetting(doc, 'theme', 'dark')
+  assert.is(judge(handMade([], [[1, [0, 1]]]), 'drafts', doc), 'applicable')
+  assert.is(judge(handMade([], [[1, [0, 2]]]), 'drafts', doc), 'gap')
+  assert.is(judge(handMade([], [[2, [0, 1]]]), 'drafts', doc), 'gap')
+  assert.is(judge(handMade([], [[1, [0, 0]]]), 'drafts', doc), 'bad-update')
+  assert.is(judge(handMade([], [[1, [0, 1], [0, 1]]]), 'drafts', doc), 'bad-update')
+  assert.is(judge(handMade([], [[1, [0, 1]], [1, [0, 1]]]), 'drafts', doc), 'bad-update')
+})
+
+test('[SYN5] new structs under the node\'s own client id are refused, known ones are not', () => {
+  const doc = createReplica(1)
+  const update = updateOf(doc, () => marks.markOpened(doc, messageId, at(1)))
+  const limits: GateLimits = { ...DEFAULT_GATE_LIMITS, reservedClients: new Set([1]) }
+  assert.is(codeOf(inspectUpdate(doc, 'marks', update, limits)), 'nothing')
+  assert.is(codeOf(inspectUpdate(createReplica(2), 'marks', update, limits)), 'reserved-client')
+})
+
+test('[SYN5] the entries say which other documents to load', () => {
+  const page = createReplica(2)
+  drafts.createDraft(page, { id: draftId, editedMs: at(0), text: 'hello', to: [personOf(1)] })
+  const node = copyOf(page)
+  const update = updateOf(page, () => drafts.sendDraft(page, { draftId, fromName: 'ana', nowMs: at(1) }))
+  const inspection = inspectUpdate(node, 'drafts', update)
+  const outbox = inspection.status === 'applicable' ? inspection.entries.filter(({ root }) => root === 'outbox') : []
+  assert.equal(outbox.map(({ key, value }) => drafts.parseOutboxEntry(key, value)), drafts.readOutbox(page).value)
+  const typed = updateOf(page, () => drafts.editText(page, draftId, 'hello!'))
+  assert.equal(inspectUpdate(copyOf(page), 'drafts', typed), { status: 'nothing' })
+  assert.equal(inspectUpdate(node, 'drafts', Y.mergeUpdates([update, typed])).status, 'applicable')
+})
+
+test('[SYN4] an inbox takes nothing new and passes over what it holds', () => {
+  const doc = createReplica(1)
+  inbox.addMessage(doc, { id: messageId, from: personOf(1), to: [personOf(0)], text: 'x', sentMs: at(0) })
+  const page = copyOf(doc)
+  assert.is(judge(Y.encodeStateAsUpdate(page), 'inbox', doc), 'nothing')
+  assert.is(judge(new Uint8Array([0, 0]), 'inbox', doc), 'nothing')
+  assert.is(judge(updateOf(page, () => inbox.recallMessage(page, messageId, at(1))), 'inbox', doc), 'read-only')
+  page.getMap('messages').delete(messageId)
+  assert.is(judge(Y.encodeStateAsUpdate(page), 'inbox', doc), 'read-only')
+})
+
+test('[SYN5] quotas refuse growth and nothing else', () => {
+  const page = createReplica(2)
+  drafts.createDraft(page, { id: draftId, editedMs: at(0), text: 'x'.repeat(LIMITS.draftTextBytesMax) })
+  const node = copyOf(page)
+  const full: GateLimits = { ...DEFAULT_GATE_LIMITS, documentBytes: 100, documentBytesMax: 100 }
+  const insert = (text: string): Uint8Array => updateOf(page, () => drafts.draftText(page, draftId)?.insert(0, text))
+  const grown = insert('y')
+  assert.is(codeOf(inspectUpdate(node, 'drafts', grown, full)), 'document-full')
+  assert.is(codeOf(inspectUpdate(node, 'drafts', grown)), 'applicable')
+  const tooMuch = Y.mergeUpdates([grown, insert('ä'.repeat(LIMITS.draftTextBytesMax / 2))])
+  assert.is(codeOf(inspectUpdate(node, 'drafts', tooMuch)), 'text-too-large')
+  const shrunk = Y.mergeUpdates([tooMuch, updateOf(page, () => drafts.draftText(page, draftId)?.delete(10, LIMITS.draftTextBytesMax))])
+  assert.is(codeOf(inspectUpdate(node, 'drafts', shrunk)), 'applicable')
+  const deletion = createReplica(3)
+  Y.applyUpdate(deletion, Y.encodeStateAsUpdate(node))
+  const deleted = updateOf(deletion, () => drafts.draftText(deletion, draftId)?.delete(0, 100))
+  assert.is(codeOf(inspectUpdate(node, 'drafts', deleted, full)), 'applicable')
+  assert.is(codeOf(inspectUpdate(node, 'drafts', grown, { ...DEFAULT_GATE_LIMITS, updateBytesMax: 3 })), 'too-large')
+})
+
+test('[SYN5] twice the drafts or outbox entries that a page may have are refused', () => {
+  const page = createReplica(2)
+  page.transact(() => {
+    for (let i = 0; i <= LIMITS.outboxMax * 2; i += 1) {
+      const id = messageId.slice(0, -4) + i.toString(16).padStart(4, '0')
+      page.getMap('outbox').set(id, ['ana', [['', 'ben']], 'x', 1])
+    }
+  })
+  const limits = { ...DEFAULT_GATE_LIMITS, updateBytesMax: LIMITS.firstSyncFrameBytesMax }
+  assert.is(codeOf(inspectUpdate(createReplica(1), 'drafts', Y.encodeStateAsUpdate(page), limits)), 'outbox-full')
+  const writer = createReplica(3)
+  writer.transact(() => {
+    for (let i = 0; i <= LIMITS.draftsMax * 2; i += 1) writer.getMap('drafts').set(`${draftId.slice(0, -4)}${i.toString(16).padStart(4, '0')}.text`, new Y.Text())
+  })
+  assert.is(codeOf(inspectUpdate(createReplica(1), 'drafts', Y.encodeStateAsUpdate(writer), limits)), 'too-many-drafts')
+})
+
+test('[SYN5] an update of the largest frame is judged in bounded time, and a crowd at one spot is refused', () => {
+  const page = createReplica(2)
+  drafts.createDraft(page, { id: draftId, editedMs: at(0) })
+  const node = copyOf(page)
+  const text = (Y.decodeUpdate(Y.encodeStateAsUpdate(page)).structs as Y.Item[]).find(item => item.content instanceof Y.ContentType)?.id
+  const intoText: StructWriter = encoder => {
+    for (const number of [4, 0, text?.client ?? 0, text?.clock ?? 0]) writeVarUint(encoder, number)
+    writeVarString(encoder, 'x')
+  }
+  const crowd = handMade(Array.from({ length: 20_000 }, (_, i) => [100_000 + i, 0, intoText] as const))
+  const limits = { ...DEFAULT_GATE_LIMITS, updateBytesMax: LIMITS.firstSyncFrameBytesMax }
+  assert.is(codeOf(inspectUpdate(node, 'drafts', crowd, limits)), 'bad-update')
+  // Every second character deleted: as many structs and ranges as bytes allow.
+  const line = Array.from({ length: 100_000 }, (_, i) => (i === 0 ? intoText : stringAfter(7, i - 1, 'x')))
+  const ranges = Array.from({ length: 50_000 }, (_, i) => [i * 2, 1] as [number, number])
+  assert.is(codeOf(inspectUpdate(node, 'drafts', handMade([[7, 0, ...line]], [[7, ...ranges]]), limits)), 'applicable')
+})
+
+test.run()
