@@ -13,9 +13,11 @@ import { sendAfter, sendTo } from './links.ts'
 import { requiredPeers } from './members.ts'
 import { dropTentative, holdTentative } from './promises.ts'
 import { type GrantJob, type NodeState, log } from './state.ts'
+import { daysToExpire, expireSessionDays, healAccounts } from './upkeep.ts'
 
 const JOBS_MAX = 1_000
 const ASKING_MAX = 1_000
+const UPKEEP_MS = 60_000
 
 // ---- asking
 
@@ -157,9 +159,17 @@ export const settleCollected = (node: NodeState): void => {
     log(node, 'info', 'grant-settled', { kind: grant.kind, order: held.order, status })
   }
   coordinator.collected = []
+  healAccounts(node.desk, nextStamp(node).hlc)
   dropTentative(node, coordinator.epoch, [])
   coordinator.settledBy = latestCommit(node)
   coordinator.tellsSettled = true
+}
+
+/** Each tick, as coordinator: once a minute, what its time has passed [DOC8]. */
+export const tendUpkeep = (node: NodeState): void => {
+  if (node.coordinator.role !== 'coordinating' || node.now.monotonicMs - node.coordinator.upkeepMs < UPKEEP_MS) return
+  node.coordinator.upkeepMs = node.now.monotonicMs
+  if (daysToExpire(node.desk).length > 0) expireSessionDays(node.desk, nextStamp(node).hlc)
 }
 
 /** Members may forget older grants once what was settled is acknowledged by all. */

@@ -239,6 +239,7 @@ export interface Coordinator {
   settledBy: CommitNumber
   /** Members do not know yet that earlier grants are settled. */
   tellsSettled: boolean
+  upkeepMs: number
 }
 
 /** A grant this node asked for on behalf of a call. */
@@ -301,6 +302,8 @@ export interface NodeState {
   waitingAnswers: CallId[]
   clients: Clients
   streams: Streams
+  /** What attached clients were last told of nodes and holders. */
+  told: { nodes: string; holders: string }
   /** Last ten minutes of what happened, for the cluster view. */
   readonly history: { readonly at: number; readonly kind: string; readonly pid: Pid }[]
   readonly recent: { readonly seq: CommitNumber; pids: readonly Pid[] }[]
@@ -315,4 +318,11 @@ export const log = (node: NodeState, level: 'debug' | 'info' | 'warn' | 'error',
 export const remember = (node: NodeState, kind: string, pid: Pid): void => {
   node.history.push({ at: node.now.wallMs, kind, pid })
   if (node.history.length > 200) node.history.splice(0, node.history.length - 200)
+}
+
+/** Ends the node with these closing words: the shell stores what is committing, closes the store and exits. */
+export const stopNode = (node: NodeState, exitCode: number, text: string): void => {
+  if (node.stopped) return
+  node.stopped = true
+  node.effects.push({ type: 'stop', exitCode, text })
 }
