@@ -5,7 +5,10 @@
 import { toBase64UrlEncoded } from 'lib0/buffer'
 import { type Millis, type RequestId, type SessionId, hashText, mintSessionId, parseMillis, parseSessionId } from '../../crdt-schema/ids.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
-import type { SessionSeed } from './desk.ts'
+import type { Session } from '../../crdt-schema/sessions.ts'
+
+/** What of a session its maker decides; the coordinator adds whose it is, and its rank. */
+export type MintedSession = Pick<Session, 'id' | 'tokenHash' | 'expiresMs' | 'device'>
 
 const SECRET = /^[A-Za-z0-9_-]{43}$/
 const TAIL_BYTES = 6
@@ -31,7 +34,7 @@ export interface SessionOrder {
 }
 
 /** A session to ask for, and the token that only its owner will see. */
-export const mintSession = ({ requestId, nowMs, lifeMs, device, random }: SessionOrder): { readonly seed: SessionSeed; readonly token: string } => {
+export const mintSession = ({ requestId, nowMs, lifeMs, device, random }: SessionOrder): { readonly seed: MintedSession; readonly token: string } => {
   assert(random.length >= 36, 'too few random bytes for a session')
   const tail = requestToSessionTail(requestId)
   const idBytes = new Uint8Array(10)

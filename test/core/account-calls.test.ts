@@ -4,6 +4,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { hashText } from '../../crdt-schema/ids.ts'
 import { changeMe, listAccounts, lookUpName, removeMe } from '../../node/core/accounts.ts'
+import { endSession } from '../../node/core/sessions.ts'
 import { KEY, OTHER_KEY, PASSWORD, signIn, signUp } from '../support/accounts.ts'
 import { type Caller, type FakeDesk, bodyOf, createFakeDesk, runHandler } from '../support/desk.ts'
 
@@ -35,7 +36,7 @@ creating('[COO6] a name is unique whatever its case, and free again for nobody e
 
 creating('[COO6] two creations under way for one name: the second is refused at the grant', () => {
   const desk = createFakeDesk()
-  const second = signUp(desk, 'alice', { onAsked: ({ status }) => void (status === 'needs-hash' && signUp(desk, 'Alice')) })
+  const second = signUp(desk, 'alice', { onAsked: ({ status }) => void (status === 'needs-grant' && desk.grants.length === 0 && signUp(desk, 'Alice')) })
   assert.is(second.code, 'name-taken')
 })
 
@@ -75,6 +76,12 @@ creating('[COO5] two tries of one creation that overtake each other: the second 
   const late = signUp(desk, 'alice', { idempotencyKey: KEY, onAsked: ({ status }) => void (status === 'needs-grant' && desk.grants.length === 0 && signUp(desk, 'alice', { idempotencyKey: KEY })) })
   assert.equal([late.status, late.code], [503, 'unknown'])
   assert.is(signUp(desk, 'alice', { idempotencyKey: KEY }).status, 201)
+})
+
+creating('[COO5] one key used for two names at once makes one account', () => {
+  const desk = createFakeDesk()
+  const late = signUp(desk, 'bob', { idempotencyKey: KEY, onAsked: ({ status }) => void (status === 'needs-grant' && desk.grants.length === 0 && signUp(desk, 'alice', { idempotencyKey: KEY })) })
+  assert.is(late.code, 'id-reused')
 })
 
 creating('[COO8] a key whose account was removed makes no other', () => {
@@ -216,6 +223,15 @@ changing('[COO5] a repeated removal is 204 again; the token is good for nothing 
   const remove = (idempotencyKey: string): number => runHandler(desk, removeMe, { type: 'remove-me', password: PASSWORD }, { token, idempotencyKey }).httpStatus
   assert.equal([remove(KEY), remove(KEY), remove(OTHER_KEY)], [204, 204, 401])
   assert.is(change(desk, { token }, { name: 'bob' }).httpStatus, 401)
+})
+
+changing('the key of another request does not make an ended session remove anything', () => {
+  const desk = createFakeDesk()
+  const { id, token } = signUp(desk, 'alice')
+  change(desk, { token, idempotencyKey: KEY }, { name: 'bella' })
+  runHandler(desk, endSession, { type: 'end-session', id: 'current' }, { token })
+  assert.is(runHandler(desk, removeMe, { type: 'remove-me', password: PASSWORD }, { token, idempotencyKey: KEY }).httpStatus, 401)
+  assert.is(desk.directory.exists(id), true)
 })
 
 changing.run()

@@ -4,7 +4,8 @@ import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
-import { type AccountId, type RequestId, nameToKey, parseRequestId, requestToAccountId } from '../../crdt-schema/ids.ts'
+import { addSecret, currentSecret } from '../../crdt-schema/accounts.ts'
+import { type AccountId, type RequestId, accountToDocument, nameToKey, parseRequestId, requestToAccountId } from '../../crdt-schema/ids.ts'
 import { type Directory, createDirectory } from '../../node/core/directory.ts'
 import { healAccounts } from '../../node/core/upkeep.ts'
 import { signIn, signUp } from '../support/accounts.ts'
@@ -126,6 +127,16 @@ following('a document indexed again takes the place of what it said; removals st
   other.grant({ kind: 'remove-account', requestId: requestOf(1), accountId: bob.id })
   for (const name of other.docs.keys()) other.directory.forget(name)
   assert.is(other.directory.isRemoved(bob.id), true)
+})
+
+following('of two passwords of one moment the same is in force as in the document', () => {
+  const one = createFakeDesk()
+  const { id } = signUp(one, 'alice')
+  const name = accountToDocument(id)
+  const hlc = one.stamp().hlc
+  for (const hash of ['first', 'second']) one.edit(name, doc => addSecret(doc, id, hash, hlc))
+  assert.is(one.directory.secretOf(id)?.passwordHash, 'second')
+  assert.equal(one.directory.secretOf(id), currentSecret(one.docs.get(name) ?? new Y.Doc(), id))
 })
 
 following('[DEL3] a name is had by who claims or claimed it, also with the letters of the own id', () => {

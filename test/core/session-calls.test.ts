@@ -79,6 +79,13 @@ signingIn('[COO7] above one the oldest session ends when the limit is passed', (
   assert.equal(people.map(one => isSignedIn(desk, one)), [false, true, true, true])
 })
 
+signingIn('[COO7] taking over ends all others, however many there may be', () => {
+  const desk = createFakeDesk()
+  const others = [signUp(desk, 'alice'), signIn(desk, 'alice')]
+  const taken = signIn(desk, 'alice', { takeOver: true })
+  assert.equal([...others, taken].map(one => isSignedIn(desk, one)), [false, false, true])
+})
+
 signingIn('a session ends by itself after its days, by cluster time', () => {
   const desk = createFakeDesk()
   const alice = signUp(desk, 'alice')
