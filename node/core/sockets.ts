@@ -193,6 +193,15 @@ export const enqueueUpdate = (desk: Desk, clients: Clients, socket: Socket, upda
 /** Sends what is settled, in order, and when nothing waits any more the diff for what was left out. */
 export const flushSocket = (desk: Desk, clients: Clients, socket: Socket): void => {
   if (socket.isFull || !isServing(desk)) return
+  sendSettled(desk, socket)
+  if (socket.output.length === 0 && socket.missed !== null) {
+    enqueueDiff(desk, clients, socket)
+    sendSettled(desk, socket)
+  }
+  if (socket.output.length === 0 && socket.unsettled.length === 0) clients.unsent.delete(socket)
+}
+
+const sendSettled = (desk: Desk, socket: Socket): void => {
   let sent = 0
   for (const { after, frame, bytes } of socket.output) {
     if (after > desk.settledThrough) break
@@ -201,8 +210,6 @@ export const flushSocket = (desk: Desk, clients: Clients, socket: Socket): void 
     sent += 1
   }
   socket.output.splice(0, sent)
-  if (socket.output.length === 0 && socket.missed !== null) enqueueDiff(desk, clients, socket)
-  if (socket.output.length === 0 && socket.unsettled.length === 0) clients.unsent.delete(socket)
 }
 
 /** One diff from the state before the first update that was left out: a stock client takes it like any update. */
