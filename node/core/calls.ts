@@ -20,19 +20,19 @@ export const runCall = (desk: Desk, call: Call, asked: Omit<CallContext, 'sessio
     case 'look-up-name': return lookUpName(desk, call)
     case 'create-account': return createAccount(desk, call, context)
     case 'create-session': return createSession(desk, call, context)
+    case 'remove-me': return removeMe(desk, call, context) // it ends its own session, and answers after that
     case 'read-cluster': return answer(200, describe(), 'nothing')
     default: return context.session === null ? refuse('unauthorized') : runOwn(desk, call, context, context.session)
   }
 }
 
-type OwnCall = Exclude<Call, { readonly type: 'look-up-name' | 'create-account' | 'create-session' | 'read-cluster' }>
+type OwnCall = Exclude<Call, { readonly type: 'look-up-name' | 'create-account' | 'create-session' | 'remove-me' | 'read-cluster' }>
 
 const runOwn = (desk: Desk, call: OwnCall, context: CallContext, { accountId, id }: SessionRow): Answer => {
   switch (call.type) {
     case 'list-accounts': return listAccounts(desk, call, context)
     case 'read-me': return readMe(desk, call, context)
     case 'change-me': return changeMe(desk, call, context)
-    case 'remove-me': return removeMe(desk, call, context)
     case 'list-sessions': return listSessions(desk, call, context)
     case 'end-session': return endSession(desk, call, context)
     case 'count-inbox': return countInbox(desk, accountId)

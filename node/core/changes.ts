@@ -50,6 +50,7 @@ const reactToNews = (node: NodeState, { endedSessions, removedAccounts, expiredD
 
 const reactToLoaded = (node: NodeState, name: DocumentName): void => {
   clients.onLoaded(node.desk, node.clients, name)
+  streams.onLoaded(node.desk, node.streams, name)
   if (name.startsWith('drafts/') && node.phase === 'ready') deliver(node, name)
 }
 

@@ -9,6 +9,7 @@ import type { AccountId, DocumentName, Epoch, Hlc, Millis, NameKey, NodeId, Pid,
 import type { CommitNumber, Effect } from './events.ts'
 import type { Config } from './config.ts'
 import type { Directory } from './directory.ts'
+import type { SessionSeed } from './tokens.ts'
 
 export type Phase = 'starting' | 'recovering' | 'syncing' | 'ready' | 'draining'
 
@@ -63,13 +64,6 @@ export interface Desk {
 }
 
 // ---- grants [COO4]
-
-export interface SessionSeed {
-  readonly id: SessionId
-  readonly tokenHash: string
-  readonly expiresMs: Millis
-  readonly device: string
-}
 
 /** What only the coordinator may decide, as plain data that travels and is kept tentatively on every disk. */
 export type Grant =

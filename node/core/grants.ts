@@ -119,8 +119,12 @@ const judgeCreation = (desk: Desk, grant: GrantOf<'create-account'>): Judgement 
     if (made.shownName !== grant.shownName) return fail('id-reused')
     return directory.secretOf(grant.accountId)?.passwordHash === grant.passwordHash ? ALLOWED : fail('unknown')
   }
-  return directory.ownerOfName(grant.nameKey) === null ? ALLOWED : fail('name-taken')
+  if (directory.ownerOfName(grant.nameKey) !== null) return fail('name-taken')
+  return isTooLate(desk, grant) ? fail('unknown') : ALLOWED
 }
+
+/** A grant left tentative by a cluster that stood still for a month: its session's day has expired, and is not written again [DOC8]. */
+const isTooLate = (desk: Desk, grant: GrantOf<'create-account' | 'grant-session'>): boolean => desk.directory.isGone(sessionToDocument(grant.session.id))
 
 const applyCreation = (desk: Desk, grant: GrantOf<'create-account'>, stamp: GrantStamp): GrantOutcome => {
   const { requestId, accountId, shownName, nameKey, passwordHash, session } = grant
@@ -194,6 +198,7 @@ const judgeSession = (desk: Desk, grant: GrantOf<'grant-session'>): Judgement =>
   const { directory } = desk
   if (directory.session(grant.session.id) !== null) return ALLOWED
   if (!directory.exists(grant.accountId)) return fail('wrong-credentials')
+  if (isTooLate(desk, grant)) return fail('unknown')
   const ofRequest = directory.sessionsOfRequest(grant.requestId)
   if (ofRequest.some(session => session.accountId !== grant.accountId)) return fail('id-reused')
   // The password was changed, or its hash renewed, between the check and now: run the call again.

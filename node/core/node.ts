@@ -23,7 +23,7 @@ import { announce, pinDirectory, suspectSelf, tendReadiness } from './readiness.
 import * as replication from './replication.ts'
 import * as requests from './requests.ts'
 import { type Meta, type NodeState, stopNode } from './state.ts'
-import { createStreams } from './streams.ts'
+import * as streams from './streams.ts'
 
 /** A node before its start event. */
 export const createNode = (): NodeState => {
@@ -31,7 +31,7 @@ export const createNode = (): NodeState => {
     effects: [], stopped: false, phase: 'starting', phaseSinceMs: 0, wasReady: false, bootCommit: 0, pinned: new Set(), tickedMs: -Infinity, alone: null, drainSinceMs: null,
     metaChanged: false, documents: createDocuments(), changes: [], news: [], loadedNow: [], peers: new Map(), pidByLink: new Map(), members: createMembers(),
     coordinator: createCoordinator(), asking: new Map(), questions: [], heldBack: [], nextId: 0, directory: createDirectory(), calls: requests.createCalls(), waitingAnswers: [],
-    clients: clients.createClients(), streams: createStreams(), history: [], recent: [], undelivered: new Set(), told: { nodes: '', holders: '' }
+    clients: clients.createClients(), streams: streams.createStreams(), history: [], recent: [], undelivered: new Set(), told: { nodes: '', holders: '' }
   }
   // The rest is set by the start event, without which step() refuses every other.
   return node as NodeState
@@ -158,6 +158,7 @@ const tick = (node: NodeState): void => {
   requests.resumeCalls(node)
   tellNodes(node)
   clients.onTick(node.desk, node.clients)
+  streams.onTick(node.desk, node.streams)
   const drained = tendDraining(node)
   if (drained !== null) stopNode(node, 0, drained)
 }

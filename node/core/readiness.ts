@@ -78,7 +78,7 @@ export const tendReadiness = (node: NodeState): void => {
   if (node.phase !== 'ready') return
   noteLastView(node)
   if (commitAgeMs(node) > node.config.ackTimeoutMs) becomeSyncing(node, 'own commit is slow')
-  const accuser = node.members.view.find((pid) => node.members.rows.get(pid)?.row.behind.includes(node.meta.pid) === true && isHeardSinceReady(node, pid))
+  const accuser = node.members.view.find((pid) => isAccusedBy(node, pid) && isHeardSinceReady(node, pid))
   if (accuser !== undefined) becomeSyncing(node, `node ${accuser} found this node behind`)
 }
 
@@ -87,8 +87,9 @@ const isHeardSinceReady = (node: NodeState, pid: Pid): boolean => (node.members.
 
 const isSynced = (node: NodeState): boolean => {
   const others = node.members.view.filter((pid) => pid !== node.meta.pid)
-  const isAccused = others.some((pid) => node.members.rows.get(pid)?.row.behind.includes(node.meta.pid) === true && node.members.rows.get(pid)?.row.phase === 'ready')
-  if (isAccused || isDiskSlow(node)) return false
+  const accusers = others.filter((pid) => isAccusedBy(node, pid))
+  for (const pid of accusers) pullAgain(node, pid)
+  if (accusers.length > 0 || isDiskSlow(node)) return false
   const ready = readyInView(node).filter((pid) => pid !== node.meta.pid)
   const isSyncedWith = (pid: Pid): boolean => node.peers.get(pid)?.synced === true
   if (ready.length > 0) {
@@ -101,6 +102,17 @@ const isSynced = (node: NodeState): boolean => {
   const awaited = node.meta.lastView.filter((pid) => members.has(pid))
   if (awaited.length > 0 && awaited.every((pid) => node.members.view.includes(pid))) return true
   return isAloneLongEnough(node)
+}
+
+const isAccusedBy = (node: NodeState, pid: Pid): boolean => {
+  const row = node.members.rows.get(pid)?.row
+  return row?.phase === 'ready' && row.behind.includes(node.meta.pid)
+}
+
+/** It still calls this node behind after the last pull from it had ended: only another pull can show that it is not [REP6]. */
+const pullAgain = (node: NodeState, pid: Pid): void => {
+  const peer = node.peers.get(pid)
+  if (peer?.synced === true && node.now.monotonicMs - peer.comparedMs > node.config.heartbeatMs * 2) peer.synced = false
 }
 
 /** A slow disk is tried out until it has been quick a few times in a row: a node that came back too early would delay all again [REP6]. */

@@ -9,10 +9,10 @@ import { latestCommit } from './commits.ts'
 import { describe } from './describe.ts'
 import type { Answer, Facts } from './desk.ts'
 import { requireDocument } from './documents.ts'
-import type { CallId, CommitNumber, JobId } from './events.ts'
+import type { CallId, JobId } from './events.ts'
 import { askGrant } from './granting.ts'
 import { holders } from './members.ts'
-import type { NodeState } from './state.ts'
+import type { Calls, NodeState, PendingCall } from './state.ts'
 import { endStream, openStream } from './streams.ts'
 
 const CALLS_MAX = 4_096
@@ -20,26 +20,6 @@ const CALLS_MAX = 4_096
 const CALL_TIMEOUT_MS = 15_000
 
 type Done = Extract<Answer, { status: 'done' }>
-
-interface PendingCall {
-  readonly id: CallId
-  readonly body: Call
-  readonly token: string | null
-  readonly idempotencyKey: string | null
-  readonly sinceMs: number
-  facts: Facts
-  /** What it waits for; 'running' between. */
-  waits: 'ready' | 'documents' | 'password' | 'grant' | 'store' | 'running'
-  job: JobId
-  /** What the password is being compared with. */
-  hashes: readonly string[]
-  answer: { readonly done: Done; readonly seq: CommitNumber } | null
-}
-
-export interface Calls {
-  readonly byId: Map<CallId, PendingCall>
-  readonly byJob: Map<JobId, PendingCall>
-}
 
 export const createCalls = (): Calls => ({ byId: new Map(), byJob: new Map() })
 

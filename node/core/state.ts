@@ -2,15 +2,15 @@
 // Membership and coordinator state is plain data, cheap to copy and hash [COR1]; documents and sockets are kept apart from it.
 
 import type * as Y from 'yjs'
+import type { Call } from '../../crdt-schema/api.ts'
 import type { DocumentName, Epoch, Hlc, NodeId, Pid } from '../../crdt-schema/ids.ts'
 import type { PeerMessage, StateRow, WireGrant, WireUpdate } from '../../crdt-schema/peer-wire.ts'
 import type { Clients } from './clients.ts'
 import type { Config } from './config.ts'
-import type { Desk, GrantOutcome, Phase } from './desk.ts'
+import type { Answer, Desk, Facts, GrantOutcome, Phase } from './desk.ts'
 import type { Digest } from './digest.ts'
 import type { Directory, DirectoryNews } from './directory.ts'
-import type { CallId, CommitNumber, Effect, LinkId, LoggedUpdate, Now } from './events.ts'
-import type { Calls } from './requests.ts'
+import type { CallId, CommitNumber, Effect, JobId, LinkId, LoggedUpdate, Now } from './events.ts'
 import type { Streams } from './streams.ts'
 
 /** What survives a crash besides documents; one JSON text in the commit log. Kept on disk before it is used. */
@@ -249,6 +249,29 @@ export interface Asking {
   readonly deadlineMs: number
   askedEpoch: Epoch
   readonly onOutcome: (outcome: GrantOutcome) => void
+}
+
+// ---- calls
+
+/** A call on its way to its answer. */
+export interface PendingCall {
+  readonly id: CallId
+  readonly body: Call
+  readonly token: string | null
+  readonly idempotencyKey: string | null
+  readonly sinceMs: number
+  facts: Facts
+  /** What it waits for; 'running' between. */
+  waits: 'ready' | 'documents' | 'password' | 'grant' | 'store' | 'running'
+  job: JobId
+  /** What the password is being compared with. */
+  hashes: readonly string[]
+  answer: { readonly done: Extract<Answer, { status: 'done' }>; readonly seq: CommitNumber } | null
+}
+
+export interface Calls {
+  readonly byId: Map<CallId, PendingCall>
+  readonly byJob: Map<JobId, PendingCall>
 }
 
 export interface NodeState {

@@ -7,6 +7,14 @@ import { type Millis, type RequestId, type SessionId, hashText, mintSessionId, p
 import { assert } from '../../crdt-schema/prelude.ts'
 import type { Session } from '../../crdt-schema/sessions.ts'
 
+/** A session that is asked for: what its grant carries. The token itself never travels. */
+export interface SessionSeed {
+  readonly id: SessionId
+  readonly tokenHash: string
+  readonly expiresMs: Millis
+  readonly device: string
+}
+
 /** What of a session its maker decides; the coordinator adds whose it is, and its rank. */
 export type MintedSession = Pick<Session, 'id' | 'tokenHash' | 'expiresMs' | 'device'>
 
