@@ -2,11 +2,13 @@
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { Call } from '../../crdt-schema/api.ts'
 import { hashText } from '../../crdt-schema/ids.ts'
 import { changeMe, listAccounts, lookUpName, removeMe } from '../../node/core/accounts.ts'
+import { runCall } from '../../node/core/calls.ts'
 import { endSession } from '../../node/core/sessions.ts'
 import { KEY, OTHER_KEY, PASSWORD, signIn, signUp } from '../support/accounts.ts'
-import { type Caller, type FakeDesk, bodyOf, createFakeDesk, runHandler } from '../support/desk.ts'
+import { type Caller, type FakeDesk, type Handler, bodyOf, createFakeDesk, runHandler } from '../support/desk.ts'
 
 const change = (desk: FakeDesk, caller: Caller, body: { name?: string; newPassword?: string }, password = PASSWORD) =>
   runHandler(desk, changeMe, { type: 'change-me', password, ...body }, caller)
@@ -223,6 +225,14 @@ changing('[COO5] a repeated removal is 204 again; the token is good for nothing 
   const remove = (idempotencyKey: string): number => runHandler(desk, removeMe, { type: 'remove-me', password: PASSWORD }, { token, idempotencyKey }).httpStatus
   assert.equal([remove(KEY), remove(KEY), remove(OTHER_KEY)], [204, 204, 401])
   assert.is(change(desk, { token }, { name: 'bob' }).httpStatus, 401)
+})
+
+changing('removal is answered though it has ended the session that asked, also when routed', () => {
+  const desk = createFakeDesk()
+  const { token } = signUp(desk, 'alice')
+  const route: Handler<Call> = (of, call, context) => runCall(of, call, context, () => null)
+  assert.is(runHandler(desk, route, { type: 'remove-me', password: PASSWORD }, { token }).httpStatus, 204)
+  assert.is(runHandler(desk, route, { type: 'read-me' }, { token }).httpStatus, 401)
 })
 
 changing('the key of another request does not make an ended session remove anything', () => {

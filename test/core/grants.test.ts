@@ -210,4 +210,12 @@ healing('[DOC8] a session day goes when no session of it can be live, and stays 
   assert.equal(right.news.flatMap(({ expiredDays }) => expiredDays), ['2026-05-10'])
 })
 
+healing('[DOC8] a grant settled after its session day has expired is dropped', () => {
+  const { left, id } = split()
+  const late = [creation(left, 8, 'bob'), signingIn(left, 9, id)]
+  later(left, 33 * 86_400_000)
+  expireSessionDays(left, left.stamp().hlc)
+  assert.equal(late.map(grant => left.grant(grant).status), ['refused', 'refused'])
+})
+
 healing.run()

@@ -75,6 +75,7 @@ export const createFakeDesk = ({ seed = 1, config = {}, epochCounter = 1 }: Fake
     document: name => (unloaded.has(name) ? null : open(name)),
     edit: (name, change) => {
       assert(!unloaded.has(name), `edited ${name} is not loaded`)
+      assert(!directory.isGone(name), `edited ${name} is gone`)
       const doc = open(name)
       edits += 1
       return doc.transact(() => change(doc))
