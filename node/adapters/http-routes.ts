@@ -15,14 +15,11 @@ interface RouteRow {
   readonly segments: readonly string[]
 }
 
-const ROWS: readonly RouteRow[] = Object.entries<CallDefinition>(CALLS)
-  .map(([type, { method, path }]) => ({ type: type as CallType, method, segments: path.split('/') }))
-  // Fixed words before wildcards: `drafts/send` is not the draft named "send".
-  .sort((a, b) => wildcards(a) - wildcards(b))
-
-function wildcards({ segments }: RouteRow): number {
-  return segments.filter(segment => segment.startsWith(':')).length
-}
+const ROWS: readonly RouteRow[] = Object.entries<CallDefinition>(CALLS).map(([type, { method, path }]) => ({
+  type: type as CallType,
+  method,
+  segments: path.split('/')
+}))
 
 /** Finds the call; a HEAD is its GET without the body, which node:http leaves out by itself. */
 export const findRoute = (method: string, path: string): Route => {

@@ -10,7 +10,6 @@ import { Exit } from '../../node/cli/errors.ts'
 import { OPTIONS, nameToFlag, nameToVariable, readOptions } from '../../node/cli/options.ts'
 import { describeStart } from '../../node/cli/serve.ts'
 import { type Settings, createSettings } from '../../node/cli/settings.ts'
-import { describeCluster } from '../../node/cli/status.ts'
 import { parsePid } from '../../crdt-schema/ids.ts'
 
 const test = suite('options')
