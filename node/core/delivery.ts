@@ -9,7 +9,7 @@ import { type AccountId, type DocumentName, type MessageId, draftsDocument, idTo
 import { type FailureKind, type Message, type Person, addMessage, addReceipt, isPurged, isSameMessage, personToRecipient, readMessage, readReceiptsOf } from '../../crdt-schema/inbox.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import type { Desk } from './desk.ts'
-import { type DeliveryStep, type NeedsDocuments, homeOfMessage, isAhead, missingOf } from './homes.ts'
+import { type DeliveryStep, type NeedsDocuments, homeOfMessage, isAhead, missingOf, notLoaded } from './homes.ts'
 import { planRecall, writeRecall } from './recalls.ts'
 
 export type DeliveryStatus = 'delivered' | FailureKind
@@ -122,7 +122,8 @@ const planRecipient = (desk: Desk, message: Message, person: Person): PlannedRec
   const settings = draftsDocument(person.id)
   const doc = inbox === null ? null : desk.document(inbox)
   const drafts = desk.document(settings)
-  if (inbox === null || doc === null || drafts === null) return { status: 'needs-documents', documents: [inbox ?? settings, settings] }
+  if (inbox === null) return outcome('bad-id')
+  if (doc === null || drafts === null) return { status: 'needs-documents', documents: notLoaded(desk, [inbox, settings]) }
   const held = readMessage(doc, message.id)
   if (held !== null) return outcome(isSameMessage(held, message) ? 'delivered' : 'bad-id')
   if (isPurged(doc, message.id)) return outcome('delivered')

@@ -19,6 +19,9 @@ export const homeOfMessage = (account: AccountId, id: MessageId): DocumentName |
 /** Whether the time in an id is too far ahead of cluster time to be taken [DOC2]. */
 export const isAhead = (desk: Desk, timeMs: number): boolean => timeMs > desk.clusterMs + LIMITS.idAheadMsMax
 
+/** Those of `names` that are not loaded. */
+export const notLoaded = (desk: Desk, names: readonly DocumentName[]): DocumentName[] => names.filter(name => desk.document(name) === null)
+
 /** All documents that some plan still lacks, each once. */
 export const missingOf = (plans: Iterable<{ readonly status: string } | NeedsDocuments>): DocumentName[] => {
   const missing = new Set<DocumentName>()

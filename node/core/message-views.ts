@@ -33,9 +33,6 @@ export const monthOfMessage = (account: AccountId, id: MessageId): MonthDocument
   return toDocumentName(inboxDocument(account, month)) === null ? null : { inbox: inboxDocument(account, month), marks: marksDocument(account, month) }
 }
 
-/** Those of `names` that are not loaded. */
-export const notLoaded = (desk: Desk, names: readonly DocumentName[]): DocumentName[] => names.filter(name => desk.document(name) === null)
-
 export interface MessageView {
   readonly message: Message
   /** A note to oneself counts as received. */

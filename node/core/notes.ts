@@ -5,7 +5,8 @@
 import { type AccountId, type DocumentName, documentToRoom, inboxDocument, marksDocument, parseDocumentName } from '../../crdt-schema/ids.ts'
 import { encodeKeepAlive, encodeNodesNote, encodeRoomNote, encodeStoredNote } from '../../crdt-schema/wire.ts'
 import type { Desk } from './desk.ts'
-import { countUnopened, notLoaded } from './message-views.ts'
+import { notLoaded } from './homes.ts'
+import { countUnopened } from './message-views.ts'
 import { type Clients, type Socket, enqueue, isServing, isStuffed, sendNow } from './sockets.ts'
 
 /** At most four notes a second on each room [SYN6]. */

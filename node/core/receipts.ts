@@ -6,7 +6,7 @@ import { type AccountId, type DocumentName, type MessageId, draftsDocument, inbo
 import { addReceipt, readMessage, readReceiptsOf } from '../../crdt-schema/inbox.ts'
 import { type Mark, readMark } from '../../crdt-schema/marks.ts'
 import type { Desk } from './desk.ts'
-import { type DeliveryStep, type NeedsDocuments, homeOfMessage, missingOf } from './homes.ts'
+import { type DeliveryStep, type NeedsDocuments, homeOfMessage, missingOf, notLoaded } from './homes.ts'
 
 interface ReceiptPlan {
   readonly status: 'planned'
@@ -40,7 +40,7 @@ const planReceipts = (desk: Desk, marks: DocumentName, keys: Iterable<string>): 
   if (here.length === 0) return []
   const settings = desk.document(draftsDocument(ref.account))
   const inbox = desk.document(inboxDocument(ref.account, ref.month))
-  if (settings === null || inbox === null) return [{ status: 'needs-documents', documents: [draftsDocument(ref.account), inboxDocument(ref.account, ref.month)] }]
+  if (settings === null || inbox === null) return [{ status: 'needs-documents', documents: notLoaded(desk, [draftsDocument(ref.account), inboxDocument(ref.account, ref.month)]) }]
   if (!sharesReceipts(settings)) return []
   const plans: (NeedsDocuments | ReceiptPlan)[] = []
   for (const messageId of here) {

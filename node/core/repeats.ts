@@ -8,8 +8,7 @@ import { readRequest, rememberRequest } from '../../crdt-schema/marks.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
 import { type CallContext, refuse, refuseKey, requestIdOf } from './answers.ts'
 import type { Answer, Desk } from './desk.ts'
-import { isAhead } from './homes.ts'
-import { notLoaded } from './message-views.ts'
+import { isAhead, notLoaded } from './homes.ts'
 
 const DAY_MS = 86_400_000
 /** No program made keys with times before Starling was; such a key's time is noise. */

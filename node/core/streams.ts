@@ -9,8 +9,9 @@ import { problem, retryAfterSecondsOf } from '../../crdt-schema/api-problems.ts'
 import { unreachable } from '../../crdt-schema/prelude.ts'
 import type { Desk } from './desk.ts'
 import type { CallId, CommitNumber } from './events.ts'
+import { notLoaded } from './homes.ts'
 import { openMessages } from './message-calls.ts'
-import { isUnopened, isVisible, messageIdsOf, monthOfMessage, notLoaded, readView, toDraftJson, toMessageJson } from './message-views.ts'
+import { isUnopened, isVisible, messageIdsOf, monthOfMessage, readView, toDraftJson, toMessageJson } from './message-views.ts'
 import { keysIn, readTouched } from './touched.ts'
 
 const STREAMS_MAX = 1_000
