@@ -1,0 +1,304 @@
+// Judges what the nodes hold after healing by what people attempted and were told:
+// K1 acknowledged is stored everywhere, each once, none invented; K2 names; K3 sessions; K4 removals; K5 one content
+// everywhere, on nodes and pages. Each finding is one line; an empty list is the proof of nothing but this run.
+// K6, own writes visible, is checked where it happens: see scenario.ts and fuzz.ts.
+
+import * as Y from 'yjs'
+import { isAccountRemoved, ownerOfName, readClaims, readRemovedAccounts } from '../../crdt-schema/accounts.ts'
+import {
+  type AccountId,
+  type DocumentName,
+  type MessageId,
+  type Pid,
+  accountToDocument,
+  inboxDocument,
+  marksDocument,
+  messageToMonth,
+  nameToDocument,
+  nameToKey,
+  parseDocumentName
+} from '../../crdt-schema/ids.ts'
+import { readMessages } from '../../crdt-schema/inbox.ts'
+import { readMark } from '../../crdt-schema/marks.ts'
+import type { World } from './cluster.ts'
+import type { Deed, Operation } from './history.ts'
+import type { SimProcess } from './process.ts'
+
+/** What one node's disk holds, read without the node. */
+export interface Contents {
+  readonly pid: Pid
+  readonly documents: ReadonlyMap<DocumentName, Y.Doc>
+}
+
+export interface CheckOptions {
+  /** Two owners of one name are a finding even when their views were disjoint: the plan had no partition. */
+  readonly isPartitionFree?: boolean
+}
+
+type OperationOf<Kind extends Deed['kind']> = Operation & { readonly deed: Extract<Deed, { readonly kind: Kind }> }
+
+const operationsOf = <Kind extends Deed['kind']>(world: World, kind: Kind): OperationOf<Kind>[] =>
+  world.history.operations.filter((operation): operation is OperationOf<Kind> => operation.deed.kind === kind)
+
+export const readContents = (process: SimProcess): Contents => {
+  const documents = new Map<DocumentName, Y.Doc>()
+  for (const [name, updates] of process.disk.contents()) {
+    const doc = new Y.Doc()
+    doc.transact(() => updates.forEach((update: Uint8Array) => Y.applyUpdate(doc, update)))
+    documents.set(name, doc)
+  }
+  return { pid: process.pid, documents }
+}
+
+/** How many messages a node holds for an account, sent ones too. */
+export const countMessages = ({ documents }: Contents, account: AccountId | null): number =>
+  [...documents].filter(([name]) => name.startsWith(`inbox/${account}/`)).reduce((sum, [, doc]) => sum + readMessages(doc).value.size, 0)
+
+/** Runs every checker; call it when the world is whole again. */
+export const checkWorld = (world: World, options: CheckOptions = {}): string[] => {
+  const nodes = world.processes.map(readContents)
+  return [
+    ...checkSends(world, nodes),
+    ...checkNames(world, nodes, options),
+    ...checkSessions(world),
+    ...checkRemovals(world, nodes),
+    ...checkMarks(world, nodes),
+    ...checkConvergence(nodes),
+    ...checkPages(world, nodes)
+  ]
+}
+
+// ---- K1
+
+const isRemovedIn = ({ documents }: Contents, account: AccountId): boolean => {
+  const doc = documents.get(accountToDocument(account))
+  return doc !== undefined && isAccountRemoved(doc, account)
+}
+
+const checkSends = (world: World, nodes: readonly Contents[]): string[] => {
+  const sends = operationsOf(world, 'send')
+  const found: string[] = []
+  for (const { deed, outcome, device, number, reached } of sends) {
+    // What nobody gets leaves only receipts, no copy [DEL4].
+    if (outcome !== 'acknowledged' || reached?.length === 0) continue
+    for (const node of nodes) {
+      for (const account of new Set([deed.from, ...deed.to])) {
+        if (isRemovedIn(node, account) || isRefusedBy(world, account)) continue
+        if (reached !== null && account !== deed.from && !reached.includes(account)) continue
+        if (reached === null && account === deed.from && deed.to.every(recipient => isRemovedIn(node, recipient) || isRefusedBy(world, recipient))) continue
+        const doc = node.documents.get(inboxDocument(account, messageToMonth(deed.message)))
+        const text = doc === undefined ? undefined : readMessages(doc).value.get(deed.message)?.text
+        if (text !== deed.text) found.push(`K1 operation ${number} of ${device}: "${deed.text}" was acknowledged, but node ${node.pid} holds ${text === undefined ? 'nothing' : `"${text}"`} for ${account.slice(0, 4)}`)
+      }
+    }
+  }
+  return [...found, ...nodes.flatMap(node => checkCopies(node, sends))]
+}
+
+/** Accounts that never came to be: their creation was refused. */
+const isRefusedBy = (world: World, account: AccountId): boolean => !operationsOf(world, 'sign-up').some(({ deed, outcome }) => deed.account === account && outcome === 'acknowledged')
+
+const checkCopies = (node: Contents, sends: readonly OperationOf<'send'>[]): string[] => {
+  const found: string[] = []
+  const byId = new Map<MessageId, OperationOf<'send'>[]>()
+  for (const send of sends) byId.set(send.deed.message, [...(byId.get(send.deed.message) ?? []), send])
+  for (const [name, doc] of node.documents) {
+    if (!name.startsWith('inbox/')) continue
+    const { value, skipped } = readMessages(doc)
+    if (skipped > 0) found.push(`K1 node ${node.pid} holds ${skipped} unreadable messages in ${name}`)
+    for (const message of value.values()) {
+      const attempts = byId.get(message.id) ?? []
+      const isAttempted = attempts.some(({ deed }) => deed.text === message.text && deed.from === message.from.id)
+      if (!isAttempted) found.push(`K1 node ${node.pid} holds "${message.text}" as ${message.id} in ${name}, which nobody sent`)
+    }
+    found.push(...checkTwice(node.pid, name, [...value.values()].map(({ id, text }) => [id, text])))
+  }
+  return found
+}
+
+/** Programs give every message a text of its own, so one text under two ids is one message stored twice. */
+const checkTwice = (pid: Pid, name: string, messages: readonly (readonly [MessageId, string])[]): string[] => {
+  const ids = new Map<string, MessageId>()
+  const found: string[] = []
+  for (const [id, text] of messages) {
+    const other = ids.get(text)
+    if (other !== undefined) found.push(`K1 node ${pid} holds "${text}" twice in ${name}: ${other} and ${id}`)
+    ids.set(text, id)
+  }
+  return found
+}
+
+// ---- K2
+
+const checkNames = (world: World, nodes: readonly Contents[], { isPartitionFree = false }: CheckOptions): string[] => {
+  const found: string[] = []
+  const granted = operationsOf(world, 'sign-up').filter(({ outcome }) => outcome === 'acknowledged')
+  for (const { deed } of granted) {
+    for (const node of nodes) {
+      if (isRemovedIn(node, deed.account)) continue
+      const doc = node.documents.get(nameToDocument(nameToKey(deed.name)))
+      const claims = doc === undefined ? [] : readClaims(doc).value
+      if (!claims.some(claim => claim.accountId === deed.account && !claim.released)) found.push(`K2 ${deed.name} was granted to ${deed.account.slice(0, 4)}, but node ${node.pid} has no claim of it`)
+      const owner = ownerOfName(claims, nameToKey(deed.name), account => isRemovedIn(node, account))
+      if (owner === null) found.push(`K2 nobody owns ${deed.name} on node ${node.pid}`)
+    }
+  }
+  for (const [index, first] of granted.entries()) {
+    for (const second of granted.slice(index + 1)) {
+      if (nameToKey(first.deed.name) !== nameToKey(second.deed.name) || first.deed.account === second.deed.account) continue
+      if (wasRemovedBetween(world, first, second)) continue
+      const isDisjoint = !first.view.some(pid => second.view.includes(pid))
+      const isAlone = first.view.length === 1 || second.view.length === 1
+      if (isPartitionFree || (!isDisjoint && !isAlone)) found.push(`K2 ${first.deed.name} was granted twice: by ${first.answeredBy} seeing ${first.view.join(' ')} and by ${second.answeredBy} seeing ${second.view.join(' ')}`)
+    }
+  }
+  return found
+}
+
+const wasRemovedBetween = (world: World, first: OperationOf<'sign-up'>, second: OperationOf<'sign-up'>): boolean =>
+  operationsOf(world, 'leave').some(({ deed, startedMs }) => (deed.account === first.deed.account && startedMs < second.endedMs) || (deed.account === second.deed.account && startedMs < first.endedMs))
+
+// ---- K3
+
+/** An acknowledged sign-out holds: no node grants the token again. */
+const checkSessions = (world: World): string[] => {
+  const found: string[] = []
+  const ended = operationsOf(world, 'sign-out').filter(({ outcome }) => outcome === 'acknowledged')
+  for (const { deed, number } of ended) {
+    for (const { pid, state } of world.processes) {
+      if (state !== null && isTokenGood(state, deed.token)) found.push(`K3 operation ${number} signed out, but node ${pid} still takes its token`)
+    }
+  }
+  for (const device of world.devices.values()) {
+    const { session, person } = device
+    if (session === null || person.hasLeft || person.account === null || ended.some(({ deed }) => deed.account === person.account)) continue
+    const signIns = operationsOf(world, 'sign-in').filter(({ deed }) => deed.account === person.account).length
+    if (signIns + 1 > SESSIONS_MAX) continue
+    for (const { pid, state } of world.processes) {
+      if (state !== null && !isTokenGood(state, session.token)) found.push(`K3 the session of ${device.label} was granted and never ended, but node ${pid} does not know it`)
+    }
+  }
+  return found
+}
+
+const SESSIONS_MAX = 8
+
+const isTokenGood = (state: NonNullable<SimProcess['state']>, token: string): boolean => state.desk.directory.sessionOf(token, state.desk.clusterMs) !== null
+
+// ---- K4
+
+const checkRemovals = (world: World, nodes: readonly Contents[]): string[] => {
+  const found: string[] = []
+  const attempted = new Set(operationsOf(world, 'leave').map(({ deed }) => deed.account))
+  for (const { deed, outcome } of operationsOf(world, 'leave')) {
+    if (outcome !== 'acknowledged') continue
+    for (const node of nodes) {
+      if (!isRemovedIn(node, deed.account)) found.push(`K4 ${deed.account.slice(0, 4)} left, but node ${node.pid} does not know`)
+    }
+  }
+  for (const node of nodes) {
+    for (const [name, doc] of node.documents) {
+      const ref = parseDocumentName(name)
+      if (ref?.kind === 'accounts') {
+        for (const { accountId } of readRemovedAccounts(doc).value) if (!attempted.has(accountId)) found.push(`K4 node ${node.pid} removed ${accountId.slice(0, 4)}, who never left`)
+      }
+      if (ref !== null && 'account' in ref && isRemovedIn(node, ref.account)) found.push(`K4 node ${node.pid} still holds ${name} of a removed account`)
+    }
+  }
+  return found
+}
+
+// ---- marks
+
+/** A mark that was acknowledged and that nobody takes back again stands on every node. */
+const checkMarks = (world: World, nodes: readonly Contents[]): string[] => {
+  const found: string[] = []
+  for (const { deed, outcome, device, number } of operationsOf(world, 'mark')) {
+    if (outcome !== 'acknowledged') continue
+    for (const node of nodes) {
+      if (isRemovedIn(node, deed.account)) continue
+      const doc = node.documents.get(marksDocument(deed.account, messageToMonth(deed.message)))
+      const mark = doc === undefined ? null : readMark(doc, deed.message)
+      const isSet = mark !== null && (deed.mark === 'opened' ? mark.openedMs !== null : mark[deed.mark])
+      if (!isSet) found.push(`K1 operation ${number} of ${device}: the mark ${deed.mark} was acknowledged, but node ${node.pid} does not have it`)
+    }
+  }
+  return found
+}
+
+// ---- K5
+
+const checkConvergence = (nodes: readonly Contents[]): string[] => {
+  const found: string[] = []
+  const [first, ...rest] = nodes
+  if (first === undefined) return found
+  const names = new Set(nodes.flatMap(({ documents }) => [...documents.keys()]))
+  for (const name of names) {
+    const expected = fingerprintOf(first.documents.get(name))
+    for (const other of rest) {
+      const actual = fingerprintOf(other.documents.get(name))
+      if (actual.json !== expected.json) found.push(`K5 ${name} reads differently on nodes ${first.pid} and ${other.pid}: ${excerpt(expected.json, actual.json)}`)
+      else if (actual.snapshot !== expected.snapshot) found.push(`K5 ${name} has different histories on nodes ${first.pid} and ${other.pid}`)
+    }
+  }
+  return found
+}
+
+interface Fingerprint {
+  readonly json: string
+  readonly snapshot: string
+}
+
+/** What a document reads as, keys sorted, and what Yjs says it has seen. A document that was never written is an empty one. */
+const fingerprintOf = (doc: Y.Doc | undefined): Fingerprint => {
+  if (doc === undefined) return { json: '{}', snapshot: EMPTY_SNAPSHOT }
+  return { json: canonicalJson(contentOf(doc)), snapshot: Buffer.from(Y.encodeSnapshot(Y.snapshot(doc))).toString('base64') }
+}
+
+const EMPTY_SNAPSHOT = Buffer.from(Y.encodeSnapshot(Y.snapshot(new Y.Doc()))).toString('base64')
+
+/** Root maps are typed on first use; reading each as a map gives them all. */
+const contentOf = (doc: Y.Doc): Record<string, unknown> => {
+  const content: Record<string, unknown> = {}
+  for (const root of [...doc.share.keys()].sort()) {
+    const json = doc.getMap(root).toJSON()
+    if (Object.keys(json).length > 0) content[root] = json
+  }
+  return content
+}
+
+export const canonicalJson = (value: unknown): string => {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join()}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  return `{${Object.entries(value)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`)
+    .join()}}`
+}
+
+const excerpt = (a: string, b: string): string => {
+  let at = 0
+  while (at < a.length && a[at] === b[at]) at += 1
+  const from = Math.max(0, at - 60)
+  return `…${a.slice(from, at + 80)}… / …${b.slice(from, at + 80)}…`
+}
+
+/** A page that is connected and has nothing waiting reads as its nodes do. */
+const checkPages = (world: World, nodes: readonly Contents[]): string[] => {
+  const found: string[] = []
+  const [node] = nodes
+  for (const page of world.pages.values()) {
+    const { account, hasLeft } = page.device.person
+    if (node === undefined || account === null || hasLeft) continue
+    if (!page.isSettled) {
+      found.push(`K5 ${page.device.label} is not settled: ${page.describe()}`)
+      continue
+    }
+    for (const [name, doc] of page.replicas()) {
+      const here = canonicalJson(contentOf(doc))
+      const there = canonicalJson(node.documents.has(name) ? contentOf(node.documents.get(name) ?? new Y.Doc()) : {})
+      if (here !== there) found.push(`K5 ${name} reads differently on ${page.device.label} and on node ${node.pid}: ${excerpt(here, there)}`)
+    }
+  }
+  return found
+}

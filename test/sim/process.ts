@@ -1,0 +1,481 @@
+// One node of the fake world: the shipped core, its clock, its disk, its sockets, and the ways in which it can fail.
+// Does what node/runtime.ts does with real things: feeds events one at a time, carries out effects in order, and checks
+// that nothing leaves before the commit it reflects has returned [STO2].
+//
+//             start              pause
+//   stopped ---------> running ---------> paused
+//      ^                |    <---------     |
+//      +---- kill ------+      resume       |
+//      +---- kill --------------------------+
+
+import { createNode, step } from '../../node/core/node.ts'
+import type { NodeState } from '../../node/core/state.ts'
+import type { Config } from '../../node/core/config.ts'
+import type { CallId, ClientId, Effect, Event, LinkId, PeerIdentity } from '../../node/core/events.ts'
+import type { Call } from '../../crdt-schema/api.ts'
+import { type Pid, hashText } from '../../crdt-schema/ids.ts'
+import { InvariantError } from '../../crdt-schema/prelude.ts'
+import { type Clock, createClock } from './clock.ts'
+import type { FakeDisk, OpenDisk } from './disk.ts'
+import { describeFrame } from './frames.ts'
+import type { End, EndHandler, Network, Place } from './network.ts'
+import type { Random } from './random.ts'
+import type { Schedule } from './schedule.ts'
+import type { Trace } from './trace.ts'
+
+export type ProcessStatus = 'running' | 'paused' | 'stopped'
+
+/** An HTTP request as it travels in the fake world: JSON in one frame, answered by one frame of JSON. */
+export interface HttpRequest {
+  readonly body: Call
+  readonly token: string | null
+  readonly idempotencyKey: string | null
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly body: unknown
+}
+
+/** A moment in a node's life at which it can be made to die; `count` such moments are let pass first. */
+export interface Trap {
+  readonly moment: 'before-send' | 'after-send' | 'before-commit' | 'after-commit' | 'before-answer' | 'after-answer' | 'after-stored-answer'
+  /** For sends: the type of a peer message that must be in the frame; empty for any. */
+  readonly messageType: string
+  readonly count: number
+}
+
+export interface SimProcess {
+  readonly pid: Pid
+  readonly place: Place
+  readonly status: ProcessStatus
+  readonly clock: Clock
+  readonly disk: FakeDisk
+  readonly state: NodeState | null
+  readonly exit: { readonly code: number; readonly text: string } | null
+  readonly identity: PeerIdentity | null
+  start(): void
+  /** kill -9, or with `no-power` the whole machine: peers hear nothing and what was not fsynced is lost. */
+  kill(how: 'process' | 'no-power'): void
+  pause(): void
+  resume(): void
+  drain(): void
+  setTrap(trap: Trap | null): void
+  acceptLink(end: End, peer: PeerIdentity): EndHandler | null
+  acceptClient(end: End, room: string, token: string | null, address: string): EndHandler | null
+  acceptHttp(end: End, address: string): EndHandler | null
+}
+
+export interface ProcessWorld {
+  readonly schedule: Schedule
+  readonly network: Network
+  readonly trace: Trace
+  readonly random: Random
+  readonly disk: FakeDisk
+  readonly config: Config
+  readonly skewMs: number
+  /** The process that listens at an address, up or not. */
+  findByUrl(url: string): SimProcess | null
+  /** After each turn of a node's event loop. */
+  onTurn(process: SimProcess): void
+  /** No disk was lost since the cluster was last whole. */
+  mayLoseDisk(): boolean
+  onTrap(process: SimProcess, moment: Trap['moment']): void
+  /** A rule of the machine was broken: the run has failed. */
+  onViolation(process: SimProcess, error: unknown): void
+}
+
+const DIAL_TIMEOUT_MS = 3_000
+const TURN_MS_MAX = 0.2
+const HASH_MS = 90
+const HASH_JOBS_MAX = 32
+
+interface Run {
+  readonly number: number
+  readonly state: NodeState
+  readonly disk: OpenDisk
+  readonly links: Map<LinkId, End>
+  readonly clients: Map<ClientId, End>
+  readonly calls: Map<CallId, End>
+  readonly mailbox: Event[]
+  isTurnDue: boolean
+  isTickDue: boolean
+  nextId: number
+  committed: number
+  hashJobs: number
+  hashFreeAtMs: number
+}
+
+export const createProcess = (world: ProcessWorld): SimProcess => {
+  const { schedule, network, trace, config } = world
+  const pid = config.pid ?? (99 as Pid)
+  const place = `node ${pid}`
+  const random = world.random.fork(place)
+  const clock = createClock(schedule, world.skewMs)
+  let status: ProcessStatus = 'stopped'
+  let run: Run | null = null
+  let runs = 0
+  let identity: PeerIdentity | null = null
+  let exit: SimProcess['exit'] = null
+  let trap: { readonly trap: Trap; left: number } | null = null
+
+  // ---- events in
+
+  const deliver = (to: Run, event: Event): void => {
+    if (run !== to) return
+    to.mailbox.push(event)
+    scheduleTurn(to)
+  }
+
+  const scheduleTurn = (to: Run): void => {
+    if (to.isTurnDue || status !== 'running') return
+    to.isTurnDue = true
+    schedule.after(random.next() * TURN_MS_MAX, () => {
+      to.isTurnDue = false
+      if (run === to && status === 'running') turn(to)
+    })
+  }
+
+  const turn = (now: Run): void => {
+    const events = now.mailbox.splice(0)
+    for (const event of events) {
+      feed(now, event)
+      if (run !== now || status !== 'running') return keepRest(now, events, event)
+    }
+    feed(now, { type: 'turn-end' })
+    world.onTurn(self)
+  }
+
+  /** A node paused in the middle of a turn finds the rest of it when it wakes. */
+  const keepRest = (now: Run, events: readonly Event[], last: Event): void => {
+    if (run === now) now.mailbox.unshift(...events.slice(events.indexOf(last) + 1))
+  }
+
+  const feed = (now: Run, event: Event): void => {
+    try {
+      for (const effect of step(now.state, event, clock.now())) {
+        if (run !== now) return
+        perform(now, effect)
+      }
+    } catch (error) {
+      world.onViolation(self, error)
+      if (run === now) kill('process')
+    }
+  }
+
+  const tick = (now: Run): void => {
+    if (run !== now) return
+    if (status === 'running') {
+      // A timer that is late by a little is the rule, not the exception.
+      deliver(now, { type: 'tick' })
+    } else now.isTickDue = true
+    schedule.after(config.tickMs + random.next(), () => tick(now))
+  }
+
+  // ---- effects out
+
+  const springs = (moment: Trap['moment'], messageTypes: readonly string[]): boolean => {
+    if (trap === null || trap.trap.moment !== moment) return false
+    if (trap.trap.messageType !== '' && !messageTypes.includes(trap.trap.messageType)) return false
+    trap.left -= 1
+    if (trap.left >= 0) return false
+    trap = null
+    world.onTrap(self, moment)
+    trace.line(schedule.nowMs, `${place} springs its trap ${moment} ${messageTypes.join(' ')}`)
+    kill('process')
+    return true
+  }
+
+  const checkAfter = (now: Run, effect: Effect & { readonly after: number }): void => {
+    if (effect.after > now.committed) throw new InvariantError(`[STO2] ${effect.type} reflects commit ${effect.after}, stored is ${now.committed}`)
+  }
+
+  const perform = (now: Run, effect: Effect): void => {
+    switch (effect.type) {
+      case 'dial':
+        return dial(now, effect.pid, effect.url)
+      case 'send':
+        return sendToPeer(now, effect)
+      case 'close-link':
+        trace.line(schedule.nowMs, `${place} closes link ${effect.link}: ${effect.reason}`)
+        now.links.get(effect.link)?.close()
+        now.links.delete(effect.link)
+        return
+      case 'identify':
+        identity = { pid: effect.pid, nodeId: effect.nodeId, boot: effect.boot, url: config.url, version: config.version }
+        return
+      case 'client-send':
+        checkAfter(now, effect)
+        trace.bytes(`${place} client ${effect.client}`, effect.frame)
+        now.clients.get(effect.client)?.send(effect.frame)
+        return
+      case 'client-close':
+        trace.line(schedule.nowMs, `${place} closes client ${effect.client}: ${effect.code} ${effect.reason}`)
+        now.clients.get(effect.client)?.close(effect.code)
+        now.clients.delete(effect.client)
+        return
+      case 'respond':
+        return answer(now, effect)
+      case 'stream':
+        checkAfter(now, effect)
+        now.calls.get(effect.call)?.send(jsonToBytes({ event: effect.event, data: effect.data }))
+        return
+      case 'stream-end':
+        now.calls.get(effect.call)?.close()
+        now.calls.delete(effect.call)
+        return
+      case 'load':
+        return now.disk.load(effect.document, outcome => {
+          if (outcome.status === 'loaded') deliver(now, { type: 'loaded', document: effect.document, updates: outcome.updates })
+          else deliver(now, { type: 'load-failed', document: effect.document, reason: outcome.reason })
+        })
+      case 'commit':
+        return commit(now, effect)
+      case 'compact':
+        return now.disk.compact(effect.document, effect.state, effect.through)
+      case 'hash-password':
+        return work(now, effect.job, () => ({ type: 'password-hashed', job: effect.job, hash: hashPassword(effect.password) }))
+      case 'verify-password':
+        return work(now, effect.job, () => ({ type: 'password-verified', job: effect.job, match: effect.hashes.findIndex(hash => isHashOf(hash, effect.password)), rehash: null }))
+      case 'log':
+        trace.line(schedule.nowMs, `${place} ${effect.level}: ${effect.event} ${JSON.stringify(effect.fields)}`)
+        return
+      case 'stop':
+        trace.line(schedule.nowMs, `${place} exits ${effect.exitCode}: ${effect.text}`)
+        exit = { code: effect.exitCode, text: effect.text }
+        end(now, 'closed')
+        return
+    }
+  }
+
+  const sendToPeer = (now: Run, effect: Effect & { type: 'send' }): void => {
+    checkAfter(now, effect)
+    const types = trap === null ? [] : describeFrame(effect.frame)
+    if (springs('before-send', types)) return
+    trace.bytes(`${place} link ${effect.link}`, effect.frame)
+    now.links.get(effect.link)?.send(effect.frame)
+    springs('after-send', types)
+  }
+
+  const commit = (now: Run, { record }: Effect & { type: 'commit' }): void => {
+    if (springs('before-commit', [])) return
+    trace.line(schedule.nowMs, `${place} commits ${record.seq}: ${record.updates.length} updates${record.meta === null ? '' : ', meta'}`)
+    for (const { document, update } of record.updates) trace.bytes(`${place} ${document}`, update)
+    now.disk.commit(record, failure => {
+      if (run !== now) return
+      if (failure === null) now.committed = record.seq
+      if (failure === null) deliver(now, { type: 'committed', seq: record.seq })
+      else deliver(now, { type: 'commit-failed', seq: record.seq, reason: failure })
+      springs('after-commit', [])
+    })
+  }
+
+  const answer = (now: Run, effect: Effect & { type: 'respond' }): void => {
+    checkAfter(now, effect)
+    if (springs('before-answer', [])) return
+    trace.line(schedule.nowMs, `${place} answers call ${effect.call}: ${effect.status} ${brief(effect.body)}`)
+    const end = now.calls.get(effect.call)
+    end?.send(jsonToBytes({ status: effect.status, body: effect.body } satisfies HttpAnswer))
+    end?.close()
+    now.calls.delete(effect.call)
+    springs('after-answer', [])
+    if (isStoredTwice(effect.body) && world.mayLoseDisk() && springs('after-stored-answer', [])) world.disk.wipe()
+  }
+
+  /** The password worker: one job at a time, a bounded queue. */
+  const work = (now: Run, job: number, finish: () => Event): void => {
+    if (now.hashJobs >= HASH_JOBS_MAX) return deliver(now, { type: 'password-busy', job })
+    now.hashJobs += 1
+    now.hashFreeAtMs = Math.max(now.hashFreeAtMs, schedule.nowMs) + HASH_MS * (0.5 + random.next())
+    schedule.at(now.hashFreeAtMs, () => {
+      now.hashJobs -= 1
+      deliver(now, finish())
+    })
+  }
+
+  const hashPassword = (password: string): string => {
+    const salt = random.integer(0, 0xffff).toString(16)
+    return `fake:${salt}:${hashText(salt + password).slice(0, 16)}`
+  }
+
+  const isHashOf = (hash: string, password: string): boolean => {
+    const [, salt = '', digest] = hash.split(':')
+    return digest === hashText(salt + password).slice(0, 16)
+  }
+
+  // ---- links
+
+  const dial = (now: Run, toPid: Pid, url: string): void => {
+    const failed = (reason: (Event & { type: 'dial-failed' })['reason']): void => deliver(now, { type: 'dial-failed', pid: toPid, reason })
+    const target = world.findByUrl(url)
+    if (target === null) return void schedule.after(1, () => failed('refused'))
+    network.dial({
+      from: place,
+      to: target.place,
+      timeoutMs: DIAL_TIMEOUT_MS,
+      roundTrips: 2,
+      accept: end => (identity === null ? null : target.acceptLink(end, identity)),
+      connected: end => {
+        const peer = target.identity
+        if (peer === null) throw new Error('an accepted link has an identity')
+        return attach(now, end, peer, true)
+      },
+      failed
+    })
+  }
+
+  const attach = (now: Run, end: End, peer: PeerIdentity, isDialer: boolean): EndHandler => {
+    const link = now.nextId++
+    now.links.set(link, end)
+    deliver(now, { type: 'link-up', link, peer, dialed: isDialer })
+    return {
+      onFrame: frame => deliver(now, { type: 'link-frame', link, frame }),
+      onDown: () => {
+        if (now.links.delete(link)) deliver(now, { type: 'link-down', link })
+      },
+      onFull: () => deliver(now, { type: 'link-full', link }),
+      onWritable: () => deliver(now, { type: 'link-writable', link })
+    }
+  }
+
+  // ---- life
+
+  const start = (): void => {
+    if (status !== 'stopped') return
+    const opened = world.disk.open()
+    runs += 1
+    const originMs = random.integer(0, 1_000_000)
+    clock.restart(originMs)
+    exit = null
+    identity = null
+    const now: Run = {
+      number: runs,
+      state: createNode(),
+      disk: opened,
+      links: new Map(),
+      clients: new Map(),
+      calls: new Map(),
+      mailbox: [],
+      isTurnDue: false,
+      isTickDue: false,
+      nextId: 1,
+      committed: opened.state.lastCommit,
+      hashJobs: 0,
+      hashFreeAtMs: 0
+    }
+    run = now
+    status = 'running'
+    network.setPlace(place, 'up')
+    trace.line(schedule.nowMs, `${place} starts, run ${runs}`)
+    deliver(now, { type: 'start', config, stored: opened.state, seed: random.bytes(32) })
+    tick(now)
+  }
+
+  const end = (now: Run, how: 'killed' | 'no-power' | 'closed'): void => {
+    run = null
+    status = 'stopped'
+    identity = null
+    trap = null
+    if (how === 'closed') for (const open of [...now.links.values(), ...now.clients.values(), ...now.calls.values()]) open.close()
+    network.setPlace(place, how === 'no-power' ? 'no-power' : 'dead')
+    if (how === 'closed') now.disk.close()
+    else world.disk.crash(how === 'no-power' ? 'power' : 'process')
+    world.onTurn(self)
+  }
+
+  const kill = (how: 'process' | 'no-power'): void => {
+    if (run === null) return
+    trace.line(schedule.nowMs, `${place} is killed${how === 'no-power' ? ' with its machine' : ''}`)
+    end(run, how === 'process' ? 'killed' : 'no-power')
+  }
+
+  const self: SimProcess = {
+    pid,
+    place,
+    clock,
+    disk: world.disk,
+    get status() {
+      return status
+    },
+    get state() {
+      return run?.state ?? null
+    },
+    get exit() {
+      return exit
+    },
+    get identity() {
+      return identity
+    },
+    start,
+    kill,
+    pause() {
+      if (status !== 'running') return
+      status = 'paused'
+      network.setPlace(place, 'frozen')
+      trace.line(schedule.nowMs, `${place} is frozen`)
+    },
+    resume() {
+      if (status !== 'paused' || run === null) return
+      status = 'running'
+      trace.line(schedule.nowMs, `${place} wakes`)
+      // Timers come first or last, as the event loop was caught.
+      if (run.isTickDue && random.chance(0.5)) run.mailbox.unshift({ type: 'tick' })
+      run.isTickDue = false
+      network.setPlace(place, 'up')
+      scheduleTurn(run)
+    },
+    drain() {
+      if (run !== null) deliver(run, { type: 'drain' })
+    },
+    setTrap(next) {
+      trap = next === null ? null : { trap: next, left: next.count }
+    },
+    acceptLink(end, peer) {
+      return run === null || identity === null ? null : attach(run, end, peer, false)
+    },
+    acceptClient(end, room, token, address) {
+      const now = run
+      if (now === null) return null
+      const client = now.nextId++
+      now.clients.set(client, end)
+      deliver(now, { type: 'client-up', client, room, token, address })
+      return {
+        onFrame: frame => deliver(now, { type: 'client-frame', client, frame }),
+        onDown: () => {
+          if (now.clients.delete(client)) deliver(now, { type: 'client-down', client })
+        },
+        onFull: () => deliver(now, { type: 'client-full', client }),
+        onWritable: () => deliver(now, { type: 'client-writable', client })
+      }
+    },
+    acceptHttp(end, address) {
+      const now = run
+      if (now === null) return null
+      const call = now.nextId++
+      return {
+        onFrame: frame => {
+          now.calls.set(call, end)
+          deliver(now, { type: 'request', call, ...(bytesToJson(frame) as HttpRequest), address })
+        },
+        onDown: () => {
+          if (now.calls.delete(call)) deliver(now, { type: 'request-aborted', call })
+        },
+        onFull: () => {},
+        onWritable: () => {}
+      }
+    }
+  }
+  return self
+}
+
+export const jsonToBytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
+export const bytesToJson = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes))
+
+/** The answer names two nodes or more on whose disks a write is. */
+const isStoredTwice = (body: unknown): boolean =>
+  typeof body === 'object' && body !== null && 'storedOn' in body && Array.isArray(body.storedOn) && body.storedOn.length > 1
+
+const brief = (body: unknown): string => {
+  const text = JSON.stringify(body) ?? ''
+  return text.length > 160 ? `${text.slice(0, 160)}…` : text
+}
