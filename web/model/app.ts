@@ -22,6 +22,8 @@ export interface App {
   /** Null while nobody is signed in, and for the moment it takes to look what this device has kept. */
   readonly mail: ReadonlySignal<Mail | null>
   readonly ownName: ReadonlySignal<string>
+  /** How many nodes this device has heard of. */
+  readonly nodeCount: ReadonlySignal<number>
   readonly cluster: ClusterModel
   readonly demo: DemoModel | null
   readonly preferences: Preferences
@@ -99,6 +101,7 @@ export const createApp = ({ ports, remembered, fetch, fragment }: AppOptions): A
     session,
     mail,
     ownName,
+    nodeCount: computed(() => (mail.value?.connection.members.value ?? remembered()).length),
     cluster: createCluster(api, clock),
     demo: demoAddress === null ? null : createDemo({ address: demoAddress, fetch, clock }),
     preferences: createPreferences(ports.deviceStore),

@@ -6,6 +6,7 @@ import type { ClusterJson } from '../../crdt-schema/api-shapes.ts'
 import type { Api } from '../link/api.ts'
 import type { Clock } from './ports.ts'
 
+export type ClusterState = ClusterJson
 export type ClusterNode = ClusterJson['nodes'][number]
 
 export interface ClusterModel {
@@ -49,6 +50,9 @@ export const createCluster = (api: Api, clock: Clock): ClusterModel => {
     },
   }
 }
+
+/** Everyone who belongs to the cluster, up or down, by pid. */
+export const membersOf = (state: ClusterState): ClusterNode[] => state.nodes.filter(({ status }) => status !== 'removed').sort((a, b) => a.pid - b.pid)
 
 const findGroups = ({ nodes, links }: ClusterJson): number[][] => {
   const groups = nodes.filter(({ status }) => status === 'ready' || status === 'syncing').map(({ pid }) => [pid])

@@ -28,6 +28,11 @@ export interface DraftRow {
 
 export type SelectAllState = 'none' | 'some' | 'all'
 
+export interface DraftContent {
+  readonly to?: readonly Person[]
+  readonly text?: string
+}
+
 export interface DraftsModel {
   /** Newest draft first; the order does not change while one writes. */
   readonly rows: ReadonlySignal<readonly DraftRow[]>
@@ -35,7 +40,7 @@ export interface DraftsModel {
   readonly selectedCount: ReadonlySignal<number>
   readonly selectAllState: ReadonlySignal<SelectAllState>
   /** Makes a draft, open for editing; null if there are too many. */
-  create(content?: { readonly to?: readonly Person[]; readonly text?: string }): DraftId | null
+  create(content?: DraftContent): DraftId | null
   edit(id: DraftId): void
   save(id: DraftId): void
   /** The field now reads `text`; only the difference is written, so that other devices' edits stay. */

@@ -1,0 +1,85 @@
+// Puts the page together: the browser's clock, stores and sockets under the models, the models under the view.
+
+import { render } from 'preact'
+import { createApi } from './link/api.ts'
+import { type NodeBook, createNodeBook } from './link/node-book.ts'
+import { forgetReplicas, listKeptRooms } from './link/replicas.ts'
+import { createLink } from './link/sockets.ts'
+import { type App, createApp } from './model/app.ts'
+import type { Ports } from './model/ports.ts'
+import './styles/main.css'
+import { createAppView } from './view/app-view.tsx'
+
+const main = (): void => {
+  const book = createNodeBook(localStorage, location.origin)
+  const fetch = window.fetch.bind(window)
+  const ports: Ports = {
+    clock: {
+      nowMs: Date.now,
+      after: (ms, work) => {
+        const timer = setTimeout(work, ms)
+        return () => clearTimeout(timer)
+      },
+    },
+    api: createApi({ book, fetch, device: describeDevice(navigator.userAgent) }),
+    deviceStore: localStorage,
+    tabStore: sessionStorage,
+    connect: (account, events) => createLink({ ...account, book, events }),
+    listKeptRooms,
+    forgetReplicas,
+    random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+  }
+  const app = createApp({ ports, remembered: book.nodes, fetch, fragment: location.hash })
+  // The fragment holds the demo's token; it has no place in what a person copies or bookmarks.
+  if (location.hash.startsWith('#demo=')) history.replaceState(null, '', location.pathname)
+  listenToBrowser(app)
+  void keepShell(book)
+  const root = document.getElementById('root')
+  if (root !== null) render(createAppView(app)(), root)
+}
+
+/** Back online, back in view: dial at once. A full disk shows as a failed write that nobody waits for. */
+const listenToBrowser = (app: App): void => {
+  const wake = (): void => app.mail.peek()?.wake()
+  addEventListener('online', wake)
+  addEventListener('pageshow', wake)
+  document.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'visible') wake()
+  })
+  addEventListener('unhandledrejection', (event) => {
+    if (!(event.reason instanceof DOMException) || event.reason.name !== 'QuotaExceededError') return
+    event.preventDefault()
+    app.mail.peek()?.connection.onDiskFull()
+  })
+}
+
+/** Lets the service worker keep the page on this device, and tells it which nodes that copy may talk to. */
+const keepShell = async (book: NodeBook): Promise<void> => {
+  if (!('serviceWorker' in navigator)) return // an insecure page: it works, but not after a reload without nodes
+  const tell = async (): Promise<void> => {
+    const { active } = await navigator.serviceWorker.ready
+    active?.postMessage(book.nodes().map(({ url }) => new URL(url).origin))
+  }
+  try {
+    await navigator.serviceWorker.register(createWorkerUrl('/service-worker.js') as string)
+  } catch {
+    return // without a node there is nothing to fetch; the worker of an earlier visit goes on
+  }
+  book.watch(() => void tell())
+  await tell()
+}
+
+/** The one policy that the page's Content-Security-Policy lets make script URLs. */
+const createWorkerUrl = (path: string): unknown => {
+  const { trustedTypes } = window as Window & { trustedTypes?: { createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): unknown } } }
+  return trustedTypes === undefined ? path : trustedTypes.createPolicy('starling', { createScriptURL: () => '/service-worker.js' }).createScriptURL(path)
+}
+
+/** "Chrome on Linux": what a person tells their devices apart by. */
+const describeDevice = (userAgent: string): string => {
+  const browser = [/Edg/, /OPR/, /Firefox/, /Chrome/, /Safari/].find((known) => known.test(userAgent))?.source ?? 'Browser'
+  const system = [/Android/, /iPhone/, /iPad/, /Windows/, /Mac/, /Linux/].find((known) => known.test(userAgent))?.source ?? 'unknown system'
+  return `${{ Edg: 'Edge', OPR: 'Opera' }[browser] ?? browser} on ${system}`
+}
+
+main()

@@ -1,0 +1,114 @@
+// Which screen is shown: signing in, or one of the pages of the person who is signed in, with what lies over them.
+
+import { useSignal } from '@preact/signals'
+import { LocationProvider, Route, Router, lazy, useLocation } from 'preact-iso'
+import { useEffect } from 'preact/hooks'
+import type { App } from '../model/app.ts'
+import type { Mail } from '../model/mail.ts'
+import { type Announcer, createAnnouncer } from './announcer.tsx'
+import { Banner, Header, LogOutSheet, type Page, TabBar } from './frame.tsx'
+import { MailScreen } from './mail-screen.tsx'
+import { DeleteAccount, NameLost, TakenOver } from './panels.tsx'
+import { useCommands } from './use-commands.ts'
+
+const Login = lazy(() => import('./login.tsx').then((module) => module.Login))
+const Cluster = lazy(() => import('./cluster.tsx').then((module) => module.Cluster))
+const Settings = lazy(() => import('./settings.tsx').then((module) => module.Settings))
+const Help = lazy(() => import('./help.tsx').then((module) => module.Help))
+
+export const createAppView = (app: App) => {
+  const announcer = createAnnouncer()
+  return () => (
+    <LocationProvider>
+      <Theme app={app} />
+      <Screens app={app} announcer={announcer} />
+      <announcer.Region />
+    </LocationProvider>
+  )
+}
+
+const Theme = ({ app }: { app: App }) => {
+  const theme = app.preferences.theme.value
+  useEffect(() => {
+    if (theme === 'system') delete document.documentElement.dataset.theme
+    else document.documentElement.dataset.theme = theme
+  }, [theme])
+  return null
+}
+
+const Screens = ({ app, announcer }: { app: App; announcer: Announcer }) => {
+  const state = app.session.state.value
+  const mail = app.mail.value
+  if (state.status !== 'signed-in' && state.status !== 'taken-over') return <SignedOut app={app} />
+  if (mail === null || !mail.isLoaded.value) return <main class="quiet" id="content" aria-busy="true" />
+  return <SignedIn key={mail.owner} app={app} mail={mail} announcer={announcer} />
+}
+
+const SignedOut = ({ app }: { app: App }) => (
+    <Router>
+      <Route path="/cluster" component={Cluster} app={app} mail={null} />
+      <Route path="/help" component={Help} />
+      <Route default component={Login} app={app} />
+    </Router>
+)
+
+const SignedIn = ({ app, mail, announcer }: { app: App; mail: Mail; announcer: Announcer }) => {
+  const state = app.session.state.value
+  const lostName = app.session.lostName.value
+  const isDeleting = useSignal(false)
+  const isLeaving = useSignal(false)
+  const onLogOut = (): void => {
+    if (mail.mailbox.unsentCount.peek() > 0) isLeaving.value = true
+    else void app.logOut({ forget: true })
+  }
+  const onDelete = (): void => {
+    isDeleting.value = true
+  }
+  const isCovered = state.status === 'taken-over' || lostName !== null
+  const frame = { app, mail, announcer, onLogOut, onDelete }
+  return (
+    <>
+      {isLeaving.value && <LogOutSheet mail={mail} onLogOut={(options) => void app.logOut(options)} onCancel={() => (isLeaving.value = false)} />}
+      {state.status === 'taken-over' && <TakenOver app={app} mail={mail} atMs={state.atMs} />}
+      {lostName !== null && state.status === 'signed-in' && <NameLost app={app} lostName={lostName} />}
+      <div class="behind" inert={isCovered}>
+        <Router>
+          <Route path="/cluster" component={Framed} page="cluster" {...frame} />
+          <Route path="/settings" component={Framed} page="settings" {...frame} />
+          <Route path="/help" component={Framed} page="help" {...frame} />
+          <Route default component={MailScreen} {...frame} />
+        </Router>
+      </div>
+      {isDeleting.value && <DeleteAccount app={app} mail={mail} onClose={() => (isDeleting.value = false)} />}
+    </>
+  )
+}
+
+interface FramedProps {
+  readonly app: App
+  readonly mail: Mail
+  readonly page: Exclude<Page, 'mail'>
+  readonly onLogOut: () => void
+  readonly onDelete: () => void
+}
+
+/** A page that is not the mail, with the same frame around it. */
+const Framed = ({ app, mail, page, onLogOut, onDelete }: FramedProps) => {
+  const { route } = useLocation()
+  useCommands(app.preferences, (command) => {
+    const path = ({ 'go-inbox': '/', 'go-messages': '/', 'go-drafts': '/drafts', 'go-sent': '/sent', 'go-cluster': '/cluster', settings: '/settings', help: '/help' } as Record<string, string>)[command]
+    if (path !== undefined) route(path)
+    return path !== undefined
+  })
+  return (
+    <div class="screen paged">
+      <a class="skip" href="#content">Skip to the page</a>
+      <Header app={app} mail={mail} page={page} onLogOut={onLogOut} onDelete={onDelete} />
+      <Banner mail={mail} />
+      {page === 'cluster' && <Cluster app={app} mail={mail} />}
+      {page === 'settings' && <Settings app={app} mail={mail} />}
+      {page === 'help' && <Help />}
+      <TabBar mail={mail} here={page === 'cluster' ? 'cluster' : null} />
+    </div>
+  )
+}

@@ -1,0 +1,126 @@
+// Signing in: a name, then a greeting and a password. What is wrong is said under its field.
+
+import { useSignal } from '@preact/signals'
+import type { TargetedEvent } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
+import type { App } from '../model/app.ts'
+import type { Session } from '../model/session.ts'
+import { ErrorLine, PasswordField, fieldOf } from './controls.tsx'
+import { Flock } from './flock.tsx'
+import { Brand } from './icons.tsx'
+import { plural, sessionErrorText } from './words.ts'
+
+export const Login = ({ app }: { app: App }) => {
+  const { session } = app
+  const state = session.state.value
+  const nodes = app.nodeCount.value
+  useEffect(() => {
+    document.title = 'Log in · Starling'
+  }, [])
+  return (
+    <div class="login-page">
+      <header class="lt">
+        <a class="brand" href="/" aria-label="Starling">
+          <Brand />
+        </a>
+        <nav aria-label="Pages">
+          <a class="btn ghost" href="/cluster">Cluster</a>
+          <a class="btn ghost" href="/help" aria-label="Help (?)">Help</a>
+        </nav>
+      </header>
+      <main class="login" id="content">
+        <Flock />
+        {state.status === 'new' || state.status === 'known' ? <PasswordStep key="password" session={session} status={state.status} name={state.name} /> : <NameStep key="name" session={session} />}
+      </main>
+      <footer class="lf">
+        <p>{nodes > 1 ? `${plural(nodes, 'node')}, and each keeps a full copy.` : 'Every node keeps a full copy.'}</p>
+      </footer>
+    </div>
+  )
+}
+
+const NameStep = ({ session }: { session: Session }) => {
+  const error = session.error.value
+  const state = session.state.value
+  const field = useFocus<HTMLInputElement>()
+  const submit = (event: TargetedEvent<HTMLFormElement>): void => {
+    event.preventDefault()
+    void session.submitName(fieldOf(event.currentTarget, 'username')).then(() => {
+      if (session.error.peek() !== null) field.current?.focus()
+    })
+  }
+  return (
+    <section class="step first">
+      <h1>Starling</h1>
+      <p class="lead">Mail that keeps working when servers do not.</p>
+      <form onSubmit={submit} noValidate>
+        <label class="label" for="name">Your name</label>
+        <input
+          ref={field}
+          class="field"
+          id="name"
+          name="username"
+          autoComplete="username"
+          autoCapitalize="none"
+          spellcheck={false}
+          maxLength={64}
+          defaultValue={state.status === 'name' ? state.name : ''}
+          aria-invalid={error !== null}
+          aria-describedby={error === null ? undefined : 'name-error'}
+        />
+        {error !== null && <ErrorLine id="name-error">{sessionErrorText(error)}</ErrorLine>}
+        <button class="btn primary wide" aria-disabled={session.isBusy.value}>Continue</button>
+      </form>
+    </section>
+  )
+}
+
+const PasswordStep = ({ session, status, name }: { session: Session; status: 'new' | 'known'; name: string }) => {
+  const error = session.error.value
+  const heading = useFocus<HTMLHeadingElement>()
+  const form = useRef<HTMLFormElement>(null)
+  const takeOver = useSignal(false)
+  const isNew = status === 'new'
+  const field = isNew ? 'new-password' : 'password'
+  const describedBy = error !== null ? 'password-error' : isNew ? 'password-help' : undefined
+  const submit = (event: TargetedEvent<HTMLFormElement>): void => {
+    event.preventDefault()
+    void session.submitPassword(fieldOf(event.currentTarget, field), { takeOver: takeOver.value }).then(() => {
+      if (session.error.peek() === null) return
+      takeOver.value = session.error.peek()?.code === 'already-signed-in'
+      form.current?.querySelector<HTMLInputElement>('#password')?.focus()
+    })
+  }
+  useEffect(() => form.current?.querySelector<HTMLInputElement>('#password')?.focus(), [])
+  return (
+    <section class="step" aria-labelledby="greeting">
+      <h1 id="greeting" ref={heading} tabIndex={-1}>{isNew ? 'Welcome, new user!' : 'Welcome back!'}</h1>
+      <p class="who">
+        <b>{name}</b> <span class="muted">·</span>{' '}
+        <button type="button" class="btn link" onClick={session.changeName}>Not {name}? Change name</button>
+      </p>
+      <form ref={form} onSubmit={submit} noValidate>
+        {/* For password managers: the name belongs to this form too. */}
+        <input class="vh" type="text" name="username" autoComplete="username" value={name} tabIndex={-1} readOnly aria-hidden="true" />
+        <PasswordField
+          id="password"
+          label={isNew ? 'Choose a password' : 'Password'}
+          autoComplete={isNew ? 'new-password' : 'current-password'}
+          describedBy={describedBy}
+          isInvalid={error !== null}
+        />
+        {error !== null ? <ErrorLine id="password-error">{sessionErrorText(error)}</ErrorLine> : isNew && <p class="help" id="password-help">8 characters or more</p>}
+        <button class="btn primary wide" aria-disabled={session.isBusy.value}>
+          {isNew ? 'Create account' : takeOver.value ? 'Sign out there and log in' : 'Log in'}
+        </button>
+      </form>
+    </section>
+  )
+}
+
+/** Focuses the element once it is there. */
+const useFocus = <Target extends HTMLElement>() => {
+  const target = useRef<Target>(null)
+  useEffect(() => target.current?.focus(), [])
+  return target
+}
