@@ -41,6 +41,7 @@ export const tendCoordinator = (node: NodeState): void => {
   const isLowest = node.phase === 'ready' && eligible(node)[0] === node.meta.pid
   if (coordinator.role !== 'follower' && !isLowest) stepDown(node, 'another is lower or this node is not ready')
   if (coordinator.role === 'coordinating' && ready.some((pid) => pid !== node.meta.pid && (node.members.rows.get(pid)?.row.promised ?? 0) > coordinator.epoch)) stepDown(node, 'a member promised another epoch')
+  if (coordinator.role !== 'follower' && node.meta.promised > coordinator.epoch) stepDown(node, 'this node took over a higher promise')
   if (coordinator.role === 'coordinating' && ready.some((pid) => pid !== node.meta.pid && hasPromisedLess(node, pid))) reclaim(node)
   if (coordinator.role === 'follower' && isLowest && node.now.monotonicMs - coordinator.readySetSinceMs >= settleMs(node)) claim(node)
   if (coordinator.role === 'claiming') tendClaim(node, ready)

@@ -45,9 +45,13 @@ export const requireDocument = (node: NodeState, name: DocumentName): void => {
     addLoaded(node, name, [], 0)
     return
   }
-  documents.loading.set(name, { pins: 0, updates: [] })
+  documents.loading.set(name, { pins: 0, updates: uncommittedUpdates(node, name) })
   node.effects.push({ type: 'load', document: name })
 }
+
+/** What was logged while the document was not in memory and is not on disk yet: the store will not read it. */
+const uncommittedUpdates = (node: NodeState, name: DocumentName): Uint8Array[] =>
+  [...(node.commits.writing?.record.updates ?? []), ...node.commits.open.updates].flatMap(({ document, update }) => (document === name ? [update] : []))
 
 /** Keeps a document in memory until unpinned as often. */
 export const pinDocument = (node: NodeState, name: DocumentName): void => {

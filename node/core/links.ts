@@ -16,7 +16,7 @@ const REFUSALS_UNTIL_DEAD = 2
 const QUEUED_BYTES_MAX = 2 * 1024 * 1024
 
 export const createPeer = (pid: Pid, url: string): Peer => ({
-  pid, url, nodeId: null, boot: 0, link: null, dialed: false, linkSinceMs: 0, helloSeen: false, full: false,
+  pid, url, nodeId: null, boot: 0, link: null, dialed: false, linkSinceMs: 0, helloSeen: false, isMet: false, full: false,
   dialing: false, nextDialMs: 0, dialAttempt: 0, refusals: 0, lastHeardMs: -Infinity, roundTripMs: 0, left: false,
   queue: [], queuedBytes: 0, queueAfter: 0, heldPush: 0, heldAbove: new Set(), settledThrough: 0,
   excluded: false, unacknowledged: new Map(), missing: new Set(), missingThrough: 0, holdsThrough: 0, mustHold: 0,

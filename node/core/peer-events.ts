@@ -156,7 +156,9 @@ const onMessage = (node: NodeState, peer: Peer | null, from: Pid, message: Exclu
     case 'table': return peer === null ? undefined : catchUp.onTable(node, peer, message)
     case 'rows': return peer === null ? undefined : catchUp.onRows(node, peer, message)
     case 'diff': return peer === null ? undefined : catchUp.onDiff(node, peer, message)
-    case 'pull-end': return peer === null ? undefined : catchUp.onPullEnd(node, peer, message)
+    case 'pull-end':
+      if (peer !== null) catchUp.onPullEnd(node, peer, message)
+      return tendCoordinator(node)
     case 'claim': return onClaim(node, from, message)
     case 'promise': return onPromise(node, from, message)
     case 'prepare': return granting.onPrepare(node, from, message)
@@ -179,8 +181,10 @@ const onMessage = (node: NodeState, peer: Peer | null, from: Pid, message: Exclu
 }
 
 const onHello = (node: NodeState, peer: Peer, hello: Extract<PeerMessage, { type: 'hello' }>): void => {
+  // Whom this run has met before has seen this run's boot; from anyone else the same boot means another run of a copied directory.
+  if (hello.bootSeen > node.meta.boot || (hello.bootSeen === node.meta.boot && !peer.isMet)) raiseBoot(node, hello.bootSeen)
   peer.helloSeen = true
-  if (hello.bootSeen >= node.meta.boot) raiseBoot(node, hello.bootSeen)
+  peer.isMet = true
   const checkpoint = peer.nodeId === null ? undefined : node.meta.held[peer.nodeId]
   // The peer lost its tail, or an older copy of its directory was put back: its feed no longer says what changed since [REP2].
   if (checkpoint !== undefined && checkpoint.through > hello.head && peer.nodeId !== null) delete node.meta.held[peer.nodeId]

@@ -150,6 +150,8 @@ export interface Peer {
   dialed: boolean
   linkSinceMs: number
   helloSeen: boolean
+  /** A hello of it came at some time in this run. */
+  isMet: boolean
   /** The link has more than 1 MiB unsent [COR3]. */
   full: boolean
   dialing: boolean
