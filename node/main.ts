@@ -124,7 +124,7 @@ const openStore = async (dataDir: string, onDamage: (text: string) => void): Pro
   try {
     return await openLevelStore({ directory: dataDir, onDamage })
   } catch (error) {
-    if (error instanceof StoreRefused) throw storeRefused(error.code, showPath(dataDir), error.message)
+    if (error instanceof StoreRefused) throw storeRefused(error.code, error.message)
     throw new Exit(EXIT.dataDirectory, `The data directory ${showPath(dataDir)} cannot be opened (${(error as Error).message}). Check that it can be written, or give another --data-dir.`)
   }
 }

@@ -179,6 +179,7 @@ const writeJson = (response: ServerResponse, status: number, body: unknown): voi
   // The rest of a body that is too large is not read: the connection ends with the answer.
   if (status === 413 && !response.req.complete) response.setHeader('Connection', 'close')
   if (body === null) return void response.writeHead(status).end()
-  response.writeHead(status, { 'Content-Type': status < 400 ? 'application/json' : 'application/problem+json' })
-  response.end(JSON.stringify(body))
+  const bytes = Buffer.from(JSON.stringify(body))
+  response.writeHead(status, { 'Content-Type': status < 400 ? 'application/json' : 'application/problem+json', 'Content-Length': bytes.length })
+  response.end(bytes)
 }

@@ -18,19 +18,8 @@ export class Exit extends Error {
 
 export const usageError = (text: string): Exit => new Exit(EXIT.usage, text)
 
-/** Texts for a data directory that would not open; `reason` is the store's own sentence. */
-export const storeRefused = (refusal: StoreRefusal, dataDir: string, reason: string): Exit => {
-  switch (refusal) {
-    case 'locked':
-      return new Exit(EXIT.dataDirectory, `Another process uses the data in ${dataDir}. Stop it first, or give this node its own --data-dir.`)
-    case 'foreign':
-      return new Exit(EXIT.dataDirectory, `${dataDir} holds something that is not Starling's: ${reason} Nothing was changed. Give another --data-dir.`)
-    case 'unreadable':
-      return new Exit(EXIT.dataDirectory, `The data in ${dataDir} cannot be read: ${reason} If other nodes hold it too, move the directory aside and start again: it is fetched from them.`)
-    case 'newer':
-      return new Exit(EXIT.dataNewer, `The data in ${dataDir} was written by a newer Starling: ${reason} Nothing was changed. Start that version again, or a newer one.`)
-  }
-}
+/** A data directory that would not open; the store's own sentence says what, why and what to do. */
+export const storeRefused = (refusal: StoreRefusal, text: string): Exit => new Exit(refusal === 'newer' ? EXIT.dataNewer : EXIT.dataDirectory, text)
 
 /** The text for a write that failed while running. */
 export const diskFailed = (dataDir: string, error: Error): Exit => {
