@@ -48,6 +48,7 @@ export const onClientUp = (desk: Desk, clients: Clients, { client, room, token }
   const kind = ref.kind === 'inbox' || ref.kind === 'marks' ? ref.kind : 'drafts'
   const socket = createSocket({ id: client, token, account: parsed.owner, document: parsed.document, kind }, desk.monotonicMs)
   addSocket(clients, socket)
+  if (clients.nodes === '') clients.nodes = nodesAsText(desk)
   if (desk.phase === 'ready') authenticate(desk, clients, socket)
 }
 
@@ -148,9 +149,11 @@ export const onSettled = (desk: Desk, clients: Clients): void => {
   }
 }
 
+const nodesAsText = (desk: Desk): string => JSON.stringify(desk.nodes)
+
 /** Nodes came, went or changed their phase [SYN2]. */
 export const onNodesChanged = (desk: Desk, clients: Clients): void => {
-  clients.nodes = JSON.stringify(desk.nodes)
+  clients.nodes = nodesAsText(desk)
   for (const socket of clients.sockets.values()) {
     socket.owesNodes = true
     tellNodes(desk, socket)
@@ -192,7 +195,7 @@ export const onTick = (desk: Desk, clients: Clients): void => {
     tendAllowances(desk, clients)
   }
   resumeDeliveries(desk, clients)
-  if (JSON.stringify(desk.nodes) !== clients.nodes) onNodesChanged(desk, clients)
+  if (nodesAsText(desk) !== clients.nodes) onNodesChanged(desk, clients)
   if (desk.holders.join() !== clients.holders) onSettled(desk, clients)
   for (const socket of [...clients.sockets.values()]) {
     attachIfLoaded(desk, clients, socket)
