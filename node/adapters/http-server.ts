@@ -64,7 +64,7 @@ export const createHttpServer = (options: HttpServerOptions): HttpServer => {
     try {
       if (handlers.some(handle => handle(request, response, path))) return
     } catch (error) {
-      log('warn', 'bad-response', { err: String(error) })
+      log('warn', 'http-error', { err: String(error) })
       if (response.headersSent) return void response.destroy()
       return writeProblem(response, 'internal')
     }
@@ -93,7 +93,7 @@ export const createHttpServer = (options: HttpServerOptions): HttpServer => {
         server.once('error', reject)
         server.listen(port, host, () => {
           server.off('error', reject)
-          server.on('error', error => log('warn', 'bad-response', { err: error.message }))
+          server.on('error', error => log('warn', 'http-error', { err: error.message }))
           resolve((server.address() as AddressInfo).port)
         })
       }),

@@ -1,5 +1,5 @@
 // The machine the node runs on: its clocks, its randomness and its log.
-// Refuses to know what is timed, drawn or logged. pino is imported here and nowhere else.
+// Refuses to know what is timed, drawn or logged; docs/logs.md lists the events. pino is imported here and nowhere else.
 // Keeps [COR3]: a log reader that hangs costs log lines, never the node.
 
 import { randomFillSync } from 'node:crypto'
@@ -13,21 +13,6 @@ export type Log = (level: LogLevel, event: string, fields: LogFields) => void
 
 /** Lines kept for a slow reader of the log, in bytes; more are dropped. */
 const LOG_BYTES_MAX = 1024 * 1024
-
-/** What the shell logs; the core's events are listed in node/core. The names are fixed, since alarms are built on them. */
-export const LOG_EVENTS = {
-  'node-started': 'the first event has been handed to the core',
-  'node-stopped': 'the process is about to end; exitCode says how',
-  'node-crashed': 'an invariant broke or a write failed; the process ends at once',
-  'slow-turn': 'one turn of the core took longer than 100 ms',
-  'handshake-failed': 'a link was not proven; reason and note say why',
-  'link-error': 'the socket of a proven link failed',
-  'bad-peer-url': 'an address of a peer is no URL',
-  'client-rejected': 'a client socket broke a limit',
-  'client-error': 'the socket of a client failed',
-  'bad-response': 'an answer does not fit the schema of its call',
-  'quarantined': 'a document did not load and was moved aside'
-} as const
 
 /** Both clocks. `wallOffsetMs` shifts the wall clock alone: tests show with it that nothing hangs on the wall clock [CLK1]. */
 export const createClock = (wallOffsetMs: number): (() => Now) => {
