@@ -111,7 +111,6 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded }: 
     readSettings()
     isLoaded.value = true
   })
-  void people.refresh()
 
   return {
     owner,
@@ -141,6 +140,7 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded }: 
       drafts.close()
       mailbox.close()
       connection.close()
+      people.close()
       const names = [rooms.drafts, ...rooms.months.value.flatMap(({ inbox, marks }) => [inbox, marks])].map((room) => room.name)
       await link.close()
       if (forget) await ports.forgetReplicas([...new Set([...names, ...kept])])

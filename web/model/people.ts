@@ -14,10 +14,13 @@ export interface PeopleModel {
   readonly isComplete: ReadonlySignal<boolean>
   /** Asks again, unless it was asked within the last seconds. */
   refresh(): Promise<void>
+  close(): void
 }
 
 const PEOPLE_MAX = 2000
 const FRESH_MS = 3000
+const ALONE_MS = 5000
+const REFRESH_MS = 60_000
 
 export interface PeopleOptions {
   readonly owner: AccountId
@@ -50,17 +53,28 @@ export const createPeople = ({ owner, ownName, token, api, clock, store }: Peopl
     return found
   }
 
+  const refresh = async (): Promise<void> => {
+    if (clock.nowMs() - askedMs < FRESH_MS) return
+    askedMs = clock.nowMs()
+    const found = await list()
+    if (found === null) return
+    others.value = found
+    store.setItem(key, JSON.stringify(found))
+  }
+
+  /** The first one here waits for company. */
+  let cancel = (): void => {}
+  const lookAgain = (): void => {
+    void refresh()
+    cancel = clock.after(others.value.length === 0 ? ALONE_MS : REFRESH_MS, lookAgain)
+  }
+  lookAgain()
+
   return {
     people: computed(() => [...others.value].sort(byName).concat({ id: owner, name: ownName.value })),
     isComplete,
-    refresh: async () => {
-      if (clock.nowMs() - askedMs < FRESH_MS) return
-      askedMs = clock.nowMs()
-      const found = await list()
-      if (found === null) return
-      others.value = found
-      store.setItem(key, JSON.stringify(found))
-    },
+    refresh,
+    close: () => cancel(),
   }
 }
 

@@ -40,7 +40,7 @@ const Screens = ({ app, announcer }: { app: App; announcer: Announcer }) => {
   const state = app.session.state.value
   const mail = app.mail.value
   if (state.status !== 'signed-in' && state.status !== 'taken-over') return <SignedOut app={app} />
-  if (mail === null || !mail.isLoaded.value) return <main class="quiet" id="content" aria-busy="true" />
+  if (mail === null || !mail.isLoaded.value) return <main class="loading" id="content" aria-busy="true" />
   return <SignedIn key={mail.owner} app={app} mail={mail} announcer={announcer} />
 }
 

@@ -20,10 +20,10 @@ export interface SelectProps {
 }
 
 export const Select = ({ label, value, options, onChoose, onOpen, className = '', describedBy }: SelectProps) => (
-  <label class={`select ${className}`}>
-    <span class="vh">{label}</span>
+  <span class={`select ${className}`}>
     <select
       value={value}
+      aria-label={label}
       aria-describedby={describedBy}
       onFocus={onOpen}
       onChange={(event) => onChoose(event.currentTarget.value)}
@@ -35,7 +35,7 @@ export const Select = ({ label, value, options, onChoose, onOpen, className = ''
       ))}
     </select>
     <Icon name="chevron" />
-  </label>
+  </span>
 )
 
 export interface CheckProps {

@@ -122,7 +122,7 @@ const DraftItem = ({ row, drafts, owner, people, arePeopleComplete, nodes, onSen
       </Check>
       <div class="head">
         <span class="to">
-          To
+          <span aria-hidden="true">To</span>
           <Select
             label="To"
             className={chosen === undefined ? 'unset' : ''}
