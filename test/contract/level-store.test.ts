@@ -1,0 +1,498 @@
+// The store on LevelDB: the contract of all stores, then what only a real one can show: the layout on disk, stock y-leveldb
+// reading it, damage below our own records, locks, foreign directories, and a process that is really killed.
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { ClassicLevel } from 'classic-level'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as Y from 'yjs'
+import type { DocumentName } from '../../crdt-schema/ids.ts'
+import { ASIDE_RANGE, FEED_RANGE, HEAD_RANGE, LOG_RANGE, META_KEY, STATE_KEY, headKey, logKey, rowKey } from '../../node/adapters/level-records.ts'
+import type { Database } from '../../node/adapters/level-rows.ts'
+import { openLevelStore } from '../../node/adapters/level-store.ts'
+import { type Store, StoreRefused } from '../../node/core/ports.ts'
+import { createRandom } from '../sim/random.ts'
+import { DOCUMENTS, FIRST, SECOND, type StoreHarness, createRecords, expectedAfter, loadUpdates, recordOf, storeContract, updateOf } from './store.ts'
+
+const ROOT = process.env['STARLING_ROOT'] ?? process.cwd()
+const OFTEN_BYTES = 400
+const NEVER_BYTES = Number.MAX_SAFE_INTEGER
+
+const createDatabase = (directory: string): Database => new ClassicLevel<Uint8Array, Uint8Array>(directory, { keyEncoding: 'view', valueEncoding: 'view' })
+
+/** Opens a stopped store's directory below the store. */
+const withDatabase = async <Value>(directory: string, use: (db: Database) => Promise<Value>): Promise<Value> => {
+  const db = createDatabase(directory)
+  await db.open()
+  try {
+    return await use(db)
+  } finally {
+    await db.close()
+  }
+}
+
+const flipBit = async (db: Database, key: Uint8Array, at: number): Promise<void> => {
+  const value = await db.get(key)
+  if (value === undefined) return assert.unreachable('nothing to damage')
+  const damaged = Uint8Array.from(value)
+  damaged[at] = (damaged[at] ?? 0) ^ 4
+  await db.put(key, damaged, { sync: true })
+}
+
+const makeDirectory = (): string => mkdtempSync(join(tmpdir(), 'starling-store-'))
+const NEVER = new Promise<never>(() => undefined)
+
+/** A database whose batches can be told to fail, or never to return. */
+class BreakableDatabase {
+  readonly db: Database
+  batches = 0
+  #left = Number.POSITIVE_INFINITY
+  #onBatch: (write: () => Promise<void>) => Promise<void> = (write) => write()
+
+  constructor(directory: string) {
+    this.db = createDatabase(directory)
+    const batch = this.db.batch.bind(this.db) as (operations: never[], options: object) => Promise<void>
+    const guarded = (operations: never[], options: object): Promise<void> => {
+      this.batches += 1
+      this.#left -= 1
+      return this.#left >= 0 ? batch(operations, options) : this.#onBatch(() => batch(operations, options))
+    }
+    Object.assign(this.db, { batch: guarded })
+  }
+
+  breakAfter(count: number, onBatch: (write: () => Promise<void>) => Promise<void>): void {
+    this.#left = count
+    this.#onBatch = onBatch
+  }
+}
+
+const createHarness = async (): Promise<StoreHarness> => {
+  let directory = makeDirectory()
+  let breakable: BreakableDatabase | null = null
+  return {
+    open(checkpoints) {
+      return openLevelStore({
+        directory,
+        logBytesMax: checkpoints === 'often' ? OFTEN_BYTES : NEVER_BYTES,
+        createDatabase: (path) => {
+          breakable = new BreakableDatabase(path)
+          return breakable.db
+        },
+      })
+    },
+    async crash() {
+      // What the operating system has of the files is what a killed process leaves.
+      const next = makeDirectory()
+      cpSync(directory, next, { recursive: true })
+      breakable?.breakAfter(0, () => NEVER)
+      await breakable?.db.close()
+      rmSync(directory, { recursive: true, force: true })
+      directory = next
+    },
+    dieAfter: (count, outcome) =>
+      new Promise((resolve) => {
+        breakable?.breakAfter(count, async (write) => {
+          breakable?.breakAfter(0, () => NEVER)
+          if (outcome === 'kept') await write()
+          resolve()
+          return NEVER
+        })
+      }),
+    failWrites: () => breakable?.breakAfter(0, () => Promise.reject(new Error('no space left on device'))),
+    healWrites: () => breakable?.breakAfter(Number.POSITIVE_INFINITY, (write) => write()),
+    damageRow: (document) => withDatabase(directory, (db) => flipBit(db, rowKey(document, 0), 0)),
+    damageRecord: (seq) => withDatabase(directory, (db) => flipBit(db, logKey(seq), 9)),
+    async dispose() {
+      await breakable?.db.close()
+      rmSync(directory, { recursive: true, force: true })
+      directory = makeDirectory()
+    },
+  }
+}
+
+/** Kept apart from the tests: what a child process does, see `[STO3] killed with SIGKILL`. Commits until it is killed. */
+const writeUntilKilled = async (directory: string): Promise<never> => {
+  const store = await openLevelStore({ directory, logBytesMax: 4_000 })
+  for (let seq = store.state.lastCommit + 1; ; seq++) {
+    await store.commit(updateOf(seq, DOCUMENTS[seq % DOCUMENTS.length] ?? FIRST, new Uint8Array(50).fill(seq)))
+    process.stdout.write(`${seq}\n`)
+  }
+}
+
+const level = suite('store: LevelDB')
+
+const test = (title: string, body: (directory: string) => Promise<void>): void => {
+  level(title, async () => {
+    const directory = makeDirectory()
+    try {
+      await body(directory)
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
+  })
+}
+
+const openStore = (directory: string, logBytesMax = NEVER_BYTES): Promise<Store> => openLevelStore({ directory, logBytesMax })
+
+/** A closed store with these commits. */
+const writeStore = async (directory: string, count: number): Promise<void> => {
+  const store = await openStore(directory)
+  for (let seq = 1; seq <= count; seq++) await store.commit(updateOf(seq, seq % 2 === 0 ? SECOND : FIRST))
+  await store.close()
+}
+
+const refusalOf = async (opening: Promise<Store>): Promise<StoreRefused> => {
+  try {
+    await (await opening).close()
+  } catch (error) {
+    assert.instance(error, StoreRefused)
+    return error as StoreRefused
+  }
+  return assert.unreachable('it should have been refused') as never
+}
+
+const listFiles = (directory: string): Record<string, string> =>
+  Object.fromEntries(readdirSync(directory).sort().map((name) => [name, readFileSync(join(directory, name)).toString('base64')]))
+
+// ---- stock y-leveldb
+
+/** What stock y-leveldb reads from a copy of the directory, in a process of its own: two native LevelDBs in one would not see each other's lock. */
+const readWithYLeveldb = (directory: string): { readonly names: string[]; readonly documents: Record<string, unknown> } => {
+  const copy = makeDirectory()
+  cpSync(directory, copy, { recursive: true })
+  const script = `
+    import { LeveldbPersistence } from 'y-leveldb'
+    import * as Y from 'yjs'
+    const persistence = new LeveldbPersistence(process.argv[1])
+    const names = await persistence.getAllDocNames()
+    const documents = {}
+    for (const name of names) {
+      const doc = await persistence.getYDoc(name)
+      const vector = Buffer.from(await persistence.getStateVector(name)).toString('hex')
+      documents[name] = { text: doc.getText('text').toString(), map: doc.getMap('map').toJSON(), snapshot: Buffer.from(Y.encodeSnapshot(Y.snapshot(doc))).toString('hex'), vector }
+    }
+    console.log(JSON.stringify({ names, documents }))
+    await persistence.destroy()`
+  const result = spawnSync(process.execPath, ['--input-type=module', '-e', script, copy], { cwd: ROOT, encoding: 'utf8', timeout: 60_000 })
+  rmSync(copy, { recursive: true, force: true })
+  assert.is(result.status, 0, result.stderr)
+  return JSON.parse(result.stdout) as ReturnType<typeof readWithYLeveldb>
+}
+
+test('[STO1] stock y-leveldb opens a stopped store with the same names and content', async (directory) => {
+  const store = await openStore(directory, 3_000)
+  const docs = new Map(DOCUMENTS.map((document) => [document, new Y.Doc()]))
+  const pending: { document: DocumentName; update: Uint8Array }[] = []
+  for (const [document, doc] of docs) doc.on('update', (update: Uint8Array) => pending.push({ document, update }))
+  const random = createRandom('y-leveldb')
+  for (let seq = 1; seq <= 200; seq++) {
+    const [document, doc] = random.pick([...docs])
+    const text = doc.getText('text')
+    text.insert(random.integer(0, text.length), `${seq} grüße 🐦 `)
+    if (random.chance(0.3)) text.delete(0, random.integer(1, text.length))
+    doc.getMap('map').set(`k${random.integer(0, 3)}`, seq)
+    await store.commit(recordOf(seq, { updates: pending.splice(0) }))
+    if (seq % 60 === 0) await store.compact(document, Y.encodeStateAsUpdate(doc), seq)
+  }
+  await store.commit(recordOf(201, { removed: [FIRST] }))
+  docs.delete(FIRST)
+  await store.close()
+  const read = readWithYLeveldb(directory)
+  assert.equal(read.names.sort(), [...docs.keys()].sort())
+  for (const [document, doc] of docs) {
+    assert.equal(read.documents[document], {
+      text: doc.getText('text').toString(),
+      map: doc.getMap('map').toJSON(),
+      snapshot: Buffer.from(Y.encodeSnapshot(Y.snapshot(doc))).toString('hex'),
+      vector: Buffer.from(Y.encodeStateVector(doc)).toString('hex'),
+    })
+  }
+  assert.not((await openStore(directory)).state.unclean, 'it only ever saw a copy')
+})
+
+// ---- checkpoints
+
+test('[STO3] a checkpoint runs in the background when the log passes its bound', async (directory) => {
+  const store = await openStore(directory, 2_000)
+  for (let seq = 1; seq <= 200; seq++) await store.commit(updateOf(seq, FIRST, new Uint8Array(100)))
+  assert.ok(store.stats().logRecords < 100, `${store.stats().logRecords} of 200 records in the log`)
+  assert.ok(store.stats().bytes > 0)
+  await store.close()
+})
+
+test('[STO3] a long log is folded in slices of at most 1 MiB or 500 updates', async (directory) => {
+  let database: BreakableDatabase | undefined
+  const options = { directory, logBytesMax: NEVER_BYTES, createDatabase: (path: string) => (database = new BreakableDatabase(path)).db }
+  const store = await openLevelStore(options)
+  for (let seq = 1; seq <= 12; seq++) await store.commit(updateOf(seq, FIRST, new Uint8Array(400 * 1024)))
+  const many = Array.from({ length: 300 }, () => ({ document: SECOND, update: Uint8Array.of(1, 2) }))
+  for (let seq = 13; seq <= 16; seq++) await store.commit(recordOf(seq, { updates: many }))
+  const before = database?.batches ?? 0
+  await store.close()
+  // Two of the large ones at a time, the first of the many with the last two of those, the others alone, and the clean mark.
+  assert.is((database?.batches ?? 0) - before, 6 + 3 + 1)
+  const again = await openStore(directory)
+  assert.is((await loadUpdates(again, SECOND)).length, 1200)
+  assert.is((await loadUpdates(again, FIRST)).length, 12)
+  await again.close()
+})
+
+test('[STO1] a commit of 4 MiB is stored whole', async (directory) => {
+  const store = await openStore(directory)
+  const update = new Uint8Array(createRandom('big').bytes(4 * 1024 * 1024))
+  await store.commit(updateOf(1, FIRST, update))
+  await store.close()
+  const again = await openStore(directory)
+  const outcome = await again.load(FIRST)
+  assert.ok(outcome.status === 'loaded' && Buffer.from(update).equals(outcome.updates[0] ?? new Uint8Array()))
+  await again.close()
+})
+
+// ---- damage
+
+test('[STO6] a commit lost from the middle of the log is seen as a gap', async (directory) => {
+  const store = await openStore(directory)
+  for (let seq = 1; seq <= 4; seq++) await store.commit(updateOf(seq, seq === 1 ? SECOND : FIRST))
+  const copy = `${directory}-copy`
+  cpSync(directory, copy, { recursive: true })
+  await store.close()
+  try {
+    await withDatabase(copy, (db) => db.del(logKey(3), { sync: true }))
+    const damage: string[] = []
+    const again = await openLevelStore({ directory: copy, onDamage: (text) => damage.push(text) })
+    assert.ok(again.state.unclean)
+    assert.equal(damage, ['commit 3 was lost'])
+    assert.is(again.state.lastCommit, 4)
+    assert.ok(again.state.heads.every(({ digest }) => digest === null))
+    assert.equal(await loadUpdates(again, FIRST), [[2], [4]])
+    await again.close()
+  } finally {
+    rmSync(copy, { recursive: true, force: true })
+  }
+})
+
+const BELOW: readonly { readonly what: string; readonly damage: (db: Database) => Promise<void>; readonly isFirstLost: boolean }[] = [
+  { what: 'a row lost', damage: (db) => db.del(rowKey(FIRST, 1)), isFirstLost: true },
+  { what: 'a row cut short', damage: (db) => db.put(rowKey(FIRST, 1), new Uint8Array()), isFirstLost: true },
+  { what: 'a head flipped', damage: (db) => flipBit(db, headKey(FIRST), 3), isFirstLost: true },
+  { what: 'a head lost', damage: (db) => db.del(headKey(FIRST)), isFirstLost: true },
+  { what: "another document's head", damage: async (db) => db.put(headKey(FIRST), (await db.get(headKey(SECOND))) ?? new Uint8Array()), isFirstLost: true },
+  { what: 'the whole feed lost', damage: (db) => db.clear(FEED_RANGE), isFirstLost: false },
+  { what: 'heads and feed lost', damage: async (db) => { await db.clear(FEED_RANGE); await db.clear(HEAD_RANGE) }, isFirstLost: false },
+  { what: 'the state lost', damage: (db) => db.del(STATE_KEY), isFirstLost: false },
+  { what: 'the state flipped', damage: (db) => flipBit(db, STATE_KEY, 2), isFirstLost: false },
+]
+
+for (const { what, damage, isFirstLost } of BELOW) {
+  test(`[STO6] ${what}: found, told, moved aside, and the rest goes on`, async (directory) => {
+    await writeStore(directory, 8)
+    await withDatabase(directory, damage)
+    const reports: string[] = []
+    const store = await openLevelStore({ directory, onDamage: (text) => reports.push(text) })
+    const statuses = [(await store.load(FIRST)).status, (await store.load(SECOND)).status]
+    assert.is(statuses[0] === 'quarantined', isFirstLost)
+    assert.is(statuses[1], 'loaded')
+    assert.ok(reports.length > 0)
+    assert.is(store.state.lastCommit, 8)
+    await store.commit(updateOf(9, FIRST))
+    assert.equal((await loadUpdates(store, FIRST)).at(-1), [9])
+    await store.close()
+    const again = await openStore(directory)
+    assert.equal((await loadUpdates(again, FIRST)).at(-1), [9])
+    assert.is(again.state.lastCommit, 9)
+    await again.close()
+    const aside = await withDatabase(directory, (db) => db.keys(ASIDE_RANGE).all())
+    if (isFirstLost) assert.ok(aside.length >= 3, `${aside.length} entries kept for a person to look at`)
+  })
+}
+
+test('[STO6] an old head that came back is seen by the sum, although it is sound in itself', async (directory) => {
+  const store = await openStore(directory)
+  await store.commit(updateOf(1, FIRST))
+  await store.close()
+  const old = await withDatabase(directory, (db) => Promise.all([HEAD_RANGE, FEED_RANGE].map((range) => db.iterator(range).all())))
+  const next = await openStore(directory)
+  await next.commit(updateOf(2, FIRST))
+  await next.close()
+  await withDatabase(directory, async (db) => {
+    await db.clear(FEED_RANGE)
+    for (const [key, value] of old.flat()) await db.put(key, value)
+  })
+  const again = await openStore(directory)
+  assert.ok(again.state.unclean)
+  assert.is(again.state.heads[0]?.seq, 1)
+  await again.close()
+})
+
+test("[STO6] the node's own state flipped is not believed", async (directory) => {
+  const store = await openStore(directory)
+  await store.commit(recordOf(1, { meta: '{"boot":1}' }))
+  await store.close()
+  await withDatabase(directory, (db) => flipBit(db, META_KEY, 3))
+  const again = await openStore(directory)
+  assert.is(again.state.meta, null)
+  assert.ok(again.state.unclean)
+  await again.close()
+})
+
+test('[STO6] a bit flipped anywhere in the files is refused, told, or harmless', async (directory) => {
+  const records = createRecords(createRandom('flips'), 40)
+  const store = await openStore(directory, 2_000)
+  for (const record of records) await store.commit(record)
+  await store.close()
+  await (await openStore(directory)).close() // LevelDB turns its log into a table when it opens
+  const expected = expectedAfter(records)
+  const random = createRandom('where')
+  const counts = { refused: 0, told: 0, harmless: 0 }
+  const copy = `${directory}-copy`
+  for (let round = 0; round < 80; round++) {
+    rmSync(copy, { recursive: true, force: true })
+    cpSync(directory, copy, { recursive: true })
+    const name = random.pick(readdirSync(copy).filter((file) => statSync(join(copy, file)).size > 0 && file !== 'LOG' && file !== 'LOG.old'))
+    const bytes = readFileSync(join(copy, name))
+    const at = random.integer(0, bytes.length - 1)
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << random.integer(0, 7))
+    writeFileSync(join(copy, name), bytes)
+    counts[await judgeFlip(copy, expected, `round ${round}, ${name} at ${at}`)]++
+  }
+  rmSync(copy, { recursive: true, force: true })
+  assert.ok(counts.refused > 0 && counts.told > 0 && counts.harmless > 0, JSON.stringify(counts))
+})
+
+/** What a store does with a flipped bit: silence is only good if everything is there. */
+const judgeFlip = async (directory: string, expected: ReturnType<typeof expectedAfter>, where: string): Promise<'refused' | 'told' | 'harmless'> => {
+  let isTold = false
+  let store: Store
+  try {
+    store = await openLevelStore({ directory, onDamage: () => (isTold = true) })
+  } catch (error) {
+    assert.instance(error, StoreRefused, where)
+    return 'refused'
+  }
+  isTold ||= store.state.unclean
+  for (const document of DOCUMENTS) {
+    const outcome = await store.load(document)
+    if (outcome.status === 'quarantined') isTold = true
+    else if (!isTold) assert.equal(outcome.updates.map((update) => [...update]), (expected.updates.get(document) ?? []).map((update) => [...update]), where)
+    else for (const update of outcome.updates) assert.ok((expected.updates.get(document) ?? []).some((known) => Buffer.from(known).equals(update)), `${where}: a false update`)
+  }
+  if (!isTold) assert.equal(store.state.heads, expected.heads, where)
+  await store.close().catch(() => undefined) // LevelDB may refuse to write over what it cannot read
+  return isTold ? 'told' : 'harmless'
+}
+
+// ---- directories
+
+test('[STO5] a second process is refused, and the first goes on', async (directory) => {
+  const store = await openStore(directory)
+  await store.commit(updateOf(1, FIRST))
+  const [code, text] = await endOf(startWriter(directory))
+  assert.is.not(code, 0)
+  assert.match(text, "code: 'locked'")
+  assert.match(text, '--data-dir')
+  await store.commit(updateOf(2, FIRST))
+  await store.close()
+  const again = await openStore(directory)
+  assert.equal(await loadUpdates(again, FIRST), [[1], [2]])
+  await again.close()
+})
+
+test('[STO5] a second opener in the same process is refused', async (directory) => {
+  const store = await openStore(directory)
+  assert.is((await refusalOf(openStore(directory))).code, 'locked')
+  await store.close()
+})
+
+test('[STO5] a directory of something else is refused and left as it is', async (directory) => {
+  writeFileSync(join(directory, 'thesis.txt'), 'not a database')
+  const before = listFiles(directory)
+  assert.is((await refusalOf(openStore(directory))).code, 'foreign')
+  assert.equal(listFiles(directory), before)
+  const database = join(directory, 'database')
+  await withDatabase(database, (db) => db.put(Uint8Array.of(1), Uint8Array.of(2)))
+  const files = listFiles(database)
+  assert.is((await refusalOf(openStore(database))).code, 'foreign')
+  assert.equal(listFiles(database), files)
+})
+
+test('[STO5] a newer format is refused and nothing is changed', async (directory) => {
+  await writeStore(directory, 2)
+  writeFileSync(join(directory, 'STARLING'), '{"format":2}\n')
+  const before = listFiles(directory)
+  const refused = await refusalOf(openStore(directory))
+  assert.is(refused.code, 'newer')
+  assert.equal(listFiles(directory), before)
+})
+
+test('[STO5] what cannot be read is refused with its reason', async (directory) => {
+  const cases: readonly [string, (path: string) => void][] = [
+    ['mark', (path) => writeFileSync(join(path, 'STARLING'), 'flipped')],
+    ['current', (path) => rmSync(join(path, 'CURRENT'))],
+    ['manifest', (path) => { for (const name of readdirSync(path)) if (name.startsWith('MANIFEST')) rmSync(join(path, name)) }],
+  ]
+  for (const [name, damage] of cases) {
+    const path = join(directory, name)
+    await writeStore(path, 2)
+    damage(path)
+    const refused = await refusalOf(openStore(path))
+    assert.is(refused.code, 'unreadable', name)
+    assert.match(refused.message, path)
+  }
+  writeFileSync(join(directory, 'file'), '')
+  assert.is((await refusalOf(openStore(join(directory, 'file')))).code, 'unreadable')
+})
+
+test('[STO5] a start that died before it wrote anything is no obstacle to the next', async (directory) => {
+  mkdirSync(join(directory, 'lost+found'))
+  writeFileSync(join(directory, 'STARLING.new'), '')
+  const store = await openStore(directory)
+  assert.not(store.state.unclean)
+  await store.close()
+})
+
+// ---- a process that is killed
+
+/** This very file, in a process of its own, as `writeUntilKilled`. */
+const startWriter = (directory: string): ChildProcess =>
+  spawn(process.execPath, [process.argv[1] ?? '', 'write-until-killed', directory], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })
+
+const endOf = async (child: ChildProcess): Promise<[number | null, string]> => {
+  let text = ''
+  child.stderr?.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  await Promise.all([once(child, 'exit'), child.stderr === null ? null : once(child.stderr, 'end')])
+  return [child.exitCode, text]
+}
+
+test('[STO3] killed with SIGKILL under load, three times: every commit that returned is there', async (directory) => {
+  let returned = 0
+  for (const count of [150, 400, 90]) {
+    const child = startWriter(directory)
+    const end = endOf(child)
+    const until = returned + count
+    for await (const line of createInterface({ input: child.stdout ?? process.stdin })) {
+      returned = Number(line)
+      if (returned === until) child.kill('SIGKILL')
+    }
+    await end
+    const store = await openStore(directory)
+    assert.ok(store.state.unclean)
+    assert.ok(store.state.lastCommit === returned || store.state.lastCommit === returned + 1, `${store.state.lastCommit} stored, ${returned} returned`)
+    returned = store.state.lastCommit
+    for (const [index, document] of DOCUMENTS.entries()) {
+      const wanted = Array.from({ length: returned }, (_, at) => at + 1).filter((seq) => seq % DOCUMENTS.length === index)
+      assert.equal((await loadUpdates(store, document)).map(([byte]) => byte), wanted.map((seq) => seq & 255))
+    }
+    await store.close()
+  }
+})
+
+if (process.argv[2] === 'write-until-killed') await writeUntilKilled(process.argv[3] ?? '')
+else {
+  storeContract('LevelDB', createHarness).run()
+  level.run()
+}
