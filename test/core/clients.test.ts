@@ -161,6 +161,18 @@ saying('[DEL2] an outbox entry is delivered in the commit that stores it, after 
   assert.is(world.pins.size, 0)
 })
 
+saying('[DEL2] a client that leaves while its update waits for documents takes nothing with it and leaves nothing', () => {
+  const { world, alice, bob } = createTown()
+  world.autoLoad = false
+  const page = connectDrafts(world, alice)
+  world.unload(inboxDocument(bob.id, month), draftsDocument(bob.id))
+  const id = sendTo(page, bob)
+  page.close()
+  assert.is(world.pins.size, 0)
+  world.run(world.loadAll)
+  assert.is(readMessage(held(world, inboxDocument(bob.id, month)), id), null)
+})
+
 saying('[DEL5] marks are told to the sender in the commit that stores them', () => {
   const { world, alice, bob } = createTown()
   const id = sendTo(connectDrafts(world, alice), bob)
@@ -214,6 +226,22 @@ saying('[SYN5] an update that starts after what the node holds is asked for agai
   assert.is(draftText(held(world, draftsDocument(alice.id)), draftId)?.toString(), 'typed during the handshake, before')
 })
 
+saying('[SYN5] an update with a gap before it is answered with what the node holds, and is not counted', () => {
+  const { world, alice } = createTown()
+  const page = connectDrafts(world, alice)
+  const other = new Y.Doc()
+  const updates: Uint8Array[] = []
+  other.on('update', (update: Uint8Array) => void updates.push(update))
+  createDraft(other, { id: draftId, editedMs: START_MS, text: 'first' })
+  draftText(other, draftId)?.insert(0, 'second, ')
+  const [frames, applied] = [page.frames, world.clients.sockets.get(page.id)?.applied]
+  page.send(encodeUpdate(updates.at(-1) ?? new Uint8Array()))
+  // One frame asks; the page's answer to it is the one that counts.
+  assert.equal([page.closed, page.frames, world.clients.sockets.get(page.id)?.applied], [null, frames + 1, (applied ?? 0) + 1])
+  for (let i = 0; i < 30; i++) page.send(encodeUpdate(updates.at(-1) ?? new Uint8Array()))
+  assert.is(page.closed, null) // each answer shows that it holds what it said it lacked
+})
+
 saying('[SYN4] a frame over its limit is 4413; only the first sync may be large', () => {
   const { world, alice } = createTown()
   const big = (bytes: number): Y.Doc => {
@@ -226,6 +254,9 @@ saying('[SYN4] a frame over its limit is 4413; only the first sync may be large'
   assert.ok(held(world, draftsDocument(alice.id)).getMap('drafts').size >= 8)
   page.send(encodeUpdate(Y.encodeStateAsUpdate(big(LIMITS.clientFrameBytesMax))))
   assert.is(page.closed, 4413)
+  const asking = connectDrafts(world, alice)
+  asking.send(encodeSyncStep1(Y.encodeStateVector(new Map(Array.from({ length: 60_000 }, (_, i) => [i + 2 ** 31, 1])))))
+  assert.is(asking.closed, 4413)
 })
 
 saying('[DEL3] above the sending rate a socket is read more slowly, and nothing is lost', () => {

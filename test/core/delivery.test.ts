@@ -223,6 +223,9 @@ delivery('[DEL5] nobody makes receipts for mail that is not his', () => {
   send(town, entry)
   open(town, entry.id, after(10)) // bob marks carol's message
   assert.equal(receiptsOf(desk, alice, entry, bob.id), {})
+  desk.edit(marksDocument(alice.id, month), doc => setChecked(doc, entry.id, true)) // and alice what she sent
+  storeMarks(desk, marksDocument(alice.id, month), [`c:${entry.id}`])
+  assert.equal(receiptsOf(desk, alice, entry, alice.id), {})
   assert.equal(receiptsOf(desk, alice, entry, carol.id), { delivered: START_MS })
 })
 

@@ -191,6 +191,11 @@ reading('a list goes on page by page and loads only the months it shows', () => 
   assert.equal(textsOf(first.messages), ['2026-07 2', '2026-07 1'])
   assert.equal(asked, [names[2]])
   const texts = textsOf(first.messages)
+  page(first.next) // the rest of July, the first of June
+  desk.unload(names[2] ?? assert.unreachable() as never)
+  asked.length = 0
+  page(mintMessageId(months[1] ?? START_MS, random()))
+  assert.equal(asked, [names[0]])
   for (let next = first.next; next !== undefined;) {
     const following = page(next)
     texts.push(...textsOf(following.messages))

@@ -64,6 +64,7 @@ streams('[STO2] nothing is told before it is settled, the opening included', () 
   follow(world, 1, bob)
   world.autoSettle = false
   send(world, alice, bob)
+  world.pass(200)
   assert.equal(world.told(1), [])
   world.settle() // the message; now it is opened
   assert.equal(world.told(1), [])
