@@ -12,6 +12,7 @@ import { type CallContext, answer, refuse } from './answers.ts'
 import type { Answer, Desk } from './desk.ts'
 import { notLoaded } from './homes.ts'
 import { type MessageView, type MonthDocuments, countUnopened, isUnopened, isVisible, messageIdsOf, monthOfMessage, monthsOf, readView, toMessageJson } from './message-views.ts'
+import { parseOpenOutcome } from './outcomes.ts'
 import { planRecall, writeRecall } from './recalls.ts'
 import { documentsToStoreMarks, storeMarks } from './receipts.ts'
 import { findRepeat } from './repeats.ts'
@@ -36,7 +37,7 @@ export const countInbox = (desk: Desk, account: AccountId): Answer => {
 export const openInbox = (desk: Desk, call: CallOf<'open-inbox'>, context: CallContext, account: AccountId): Answer => {
   const repeat = findRepeat(desk, call, context, account)
   if (repeat.status === 'answered') return repeat.answer
-  const chosen = repeat.status === 'repeated' ? toIds(repeat.outcome) : 'ids' in call ? call.ids : null
+  const chosen = repeat.status === 'repeated' ? (parseOpenOutcome(repeat.outcome) ?? []) : 'ids' in call ? call.ids : null
   const months = chosen === null ? monthsOf(desk, account) : chosen.map(id => monthOfMessage(account, id)).filter(month => month !== null)
   const missing = notLoaded(desk, [draftsDocument(account), ...new Set(months.flatMap(({ inbox, marks }) => [inbox, marks]))])
   if (missing.length > 0) return needs(missing)
@@ -68,8 +69,6 @@ export const openMessages = (desk: Desk, account: AccountId, ids: readonly Messa
 }
 
 const isOpenable = (view: MessageView | null): boolean => view !== null && isUnopened(view)
-
-const toIds = (outcome: unknown): MessageId[] => (Array.isArray(outcome) ? outcome.map(parseMessageId).filter(id => id !== null) : [])
 
 const oldestIds = (desk: Desk, account: AccountId, months: readonly MonthDocuments[], count: number): readonly MessageId[] => {
   const load = (name: DocumentName): Y.Doc[] => [desk.document(name)].filter(doc => doc !== null)

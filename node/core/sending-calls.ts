@@ -2,17 +2,17 @@
 // delivery.ts, and leave nothing in the outbox: whoever called hears what became of each recipient.
 // Keeps [DEL2] to [DEL4], [DEL8] and, with repeats.ts, [COO5].
 
-import * as v from 'valibot'
-import { type SentDraftsJson, sentDrafts, sentMessage } from '../../crdt-schema/api-shapes.ts'
+import type { ProblemCode } from '../../crdt-schema/api-problems.ts'
 import type { CallOf } from '../../crdt-schema/api.ts'
 import { type OutboxEntry, clearOutboxEntry, readDraft, readDrafts, sendDraft } from '../../crdt-schema/drafts.ts'
-import { type AccountId, type DocumentName, type DraftId, type MessageId, type Millis, draftToMessageId, draftsDocument, hashText, mintMessageId, parseDraftId, parseMessageId, parseMillis, utf8Length } from '../../crdt-schema/ids.ts'
+import { type AccountId, type DocumentName, type DraftId, type MessageId, type Millis, draftToMessageId, draftsDocument, hashText, mintMessageId, parseMessageId, parseMillis, utf8Length } from '../../crdt-schema/ids.ts'
 import { peopleToPairs } from '../../crdt-schema/inbox.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import { type CallContext, answer, refuse, requestIdOf } from './answers.ts'
 import { type DeliveryPlan, planDelivery, writeDelivery } from './delivery.ts'
 import type { Answer, Desk } from './desk.ts'
 import { type NeedsDocuments, homeOfMessage, missingOf } from './homes.ts'
+import { draftsOutcomeToValue, parseDraftsOutcome, parseSendOutcome, sendOutcomeToValue, toRecipientOutcome } from './outcomes.ts'
 import { findPeople } from './people.ts'
 import { findRepeat, timeOfKey } from './repeats.ts'
 
@@ -35,18 +35,15 @@ export const sendMessage = (desk: Desk, call: CallOf<'send-message'>, context: C
   if (plan.isIdTaken) return refuse(call.id === undefined ? 'id-reused' : 'id-taken')
   if (plan.recipients.every(({ status, isSettled }) => status === 'bad-id' && !isSettled)) return refuse('bad-id')
   writeDelivery(desk, plan)
-  const recipients = plan.recipients.map(({ person, status }) => ({ id: person.id, name: person.name, status }))
-  repeat.remember({ id, recipients })
+  const recipients = plan.recipients.map(toRecipientOutcome)
+  repeat.remember(sendOutcomeToValue({ id, recipients }))
   const isNew = plan.recipients.every(({ isSettled }) => !isSettled)
   return answer(201, (storedOn: readonly number[]) => ({ id, storedOn, recipients }), isNew ? 'acknowledged' : 'settled')
 }
 
-const sentOutcome = v.omit(sentMessage, ['storedOn'])
-
-const answerAgain = (outcome: unknown): Answer => {
-  const parsed = v.safeParse(sentOutcome, outcome)
-  if (!parsed.success) return refuse('id-reused')
-  return answer(201, (storedOn: readonly number[]) => ({ id: parsed.output.id, storedOn, recipients: parsed.output.recipients }))
+const answerAgain = (value: unknown): Answer => {
+  const outcome = parseSendOutcome(value)
+  return outcome === null ? refuse('id-reused') : answer(201, (storedOn: readonly number[]) => ({ ...outcome, storedOn }))
 }
 
 /**
@@ -67,7 +64,7 @@ const hexToBytes = (hex: string, length: number): Uint8Array => Uint8Array.from(
 
 // ---- drafts
 
-type SentDraft = SentDraftsJson['failed'][number] | { readonly draftId: DraftId; readonly id: MessageId }
+type SentDraft = { readonly draftId: DraftId; readonly code: ProblemCode } | { readonly draftId: DraftId; readonly id: MessageId }
 
 type DraftPlan =
   | NeedsDocuments
@@ -81,26 +78,23 @@ export const sendDrafts = (desk: Desk, call: CallOf<'send-drafts'>, context: Cal
   const drafts = draftsDocument(account)
   const doc = desk.document(drafts)
   if (doc === null) return { status: 'needs-documents', documents: [drafts] }
-  const earlier = repeat.status === 'repeated' ? v.safeParse(draftsOutcome, repeat.outcome) : null
-  if (earlier?.success === false) return refuse('id-reused')
-  const asked = earlier?.output.sent ?? ('ids' in call ? [...new Set(call.ids)] : readDrafts(doc).value.filter(({ selected, discarded }) => selected && !discarded).map(({ id }) => id).sort())
-  const plans = asked.map(parseDraftId).filter(id => id !== null).map(id => planDraft(desk, account, drafts, id, context.facts.arrivedMs))
+  const earlier = repeat.status === 'repeated' ? parseDraftsOutcome(repeat.outcome) : null
+  if (repeat.status === 'repeated' && earlier === null) return refuse('id-reused')
+  const asked = earlier?.sent ?? ('ids' in call ? [...new Set(call.ids)] : readDrafts(doc).value.filter(({ selected, discarded }) => selected && !discarded).map(({ id }) => id).sort())
+  const plans = asked.map(id => planDraft(desk, account, drafts, id, context.facts.arrivedMs))
   const missing = missingOf(plans)
   if (missing.length > 0) return { status: 'needs-documents', documents: missing }
   const results = plans.filter(plan => plan.status !== 'needs-documents').map(plan => (plan.status === 'settled' ? plan.result : writeDraft(desk, drafts, plan)))
   const sent = results.filter(result => 'id' in result)
-  const failed = earlier?.output.failed ?? results.filter(result => 'code' in result)
-  if (repeat.status === 'fresh') repeat.remember({ sent: sent.map(({ draftId }) => draftId), failed })
+  const failed = earlier?.failed ?? results.filter(result => 'code' in result)
+  if (repeat.status === 'fresh') repeat.remember(draftsOutcomeToValue({ sent: sent.map(({ draftId }) => draftId), failed }))
   return answer(200, (storedOn: readonly number[]) => ({ sent: sent.map(draft => ({ ...draft, storedOn })), failed }))
 }
-
-/** What is kept of an outcome: a sent draft knows its message itself. */
-const draftsOutcome = v.object({ sent: v.array(v.string()), failed: sentDrafts.entries.failed })
 
 const planDraft = (desk: Desk, account: AccountId, drafts: DocumentName, draftId: DraftId, nowMs: Millis): DraftPlan => {
   const doc = desk.document(drafts)
   const draft = doc === null ? null : readDraft(doc, draftId)
-  const failed = (code: SentDraftsJson['failed'][number]['code']): DraftPlan => ({ status: 'settled', result: { draftId, code } })
+  const failed = (code: ProblemCode): DraftPlan => ({ status: 'settled', result: { draftId, code } })
   const fromName = desk.directory.nameOf(account) ?? ''
   if (doc === null) return { status: 'needs-documents', documents: [drafts] }
   if (draft === null || draft.discarded) {
