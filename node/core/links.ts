@@ -103,7 +103,7 @@ export const onLinkUp = (node: NodeState, link: LinkId, identity: PeerIdentity, 
   peer.refusals = 0
   node.pidByLink.set(link, peer.pid)
   const seen = peer.nodeId === null ? undefined : node.meta.held[peer.nodeId]
-  sendTo(node, peer.pid, { type: 'hello', head: node.commits.committedThrough, held: seen?.through ?? 0, bootSeen: seen?.boot ?? 0, clusterId: node.meta.clusterId ?? '' })
+  sendOnLink(node, peer, { type: 'hello', head: node.commits.committedThrough, held: seen?.through ?? 0, bootSeen: seen?.boot ?? 0, clusterId: node.meta.clusterId ?? '' })
   return peer
 }
 
@@ -191,6 +191,11 @@ export const sendTo = (node: NodeState, to: Pid, message: PeerMessage): boolean 
   const bytes = encodePeerMessage(message)
   queueBytes(hop, hop.pid === to ? bytes : encodePeerMessage({ type: 'relay', from: node.meta.pid, to, hops: RELAY_HOPS_MAX, message: bytes }), node.commits.committedThrough)
   return true
+}
+
+/** Queues a message on the peer's own link, whatever way others would take: what greets it and keeps it alive [LIV1]. */
+export const sendOnLink = (node: NodeState, peer: Peer, message: PeerMessage): void => {
+  if (peer.link !== null) queueBytes(peer, encodePeerMessage(message), node.commits.committedThrough)
 }
 
 /** Queues one encoded message on several direct links. */

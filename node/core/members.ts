@@ -16,7 +16,7 @@ export const ownRow = (node: NodeState): StateRow => {
   return {
     pid: meta.pid, nodeId: meta.nodeId, boot: meta.boot, counter: node.members.counter, url: node.config.url, version: node.config.version,
     hears: [...node.peers.values()].filter((peer) => isHeard(node, peer)).map((peer) => peer.pid),
-    phase: node.phase, hasData: meta.clusterId !== null, promised: meta.promised, coordinates: node.coordinator.role === 'coordinating' ? node.coordinator.epoch : NO_EPOCH,
+    phase: node.phase, hasData: meta.clusterId !== null, lastView: meta.lastView, promised: meta.promised, coordinates: node.coordinator.role === 'coordinating' ? node.coordinator.epoch : NO_EPOCH,
     isSlow: node.commits.fastInRow < FAST_IN_ROW, holdsBack: node.now.monotonicMs < node.coordinator.holdUntilMs,
     behind: [...node.peers.values()].filter((peer) => peer.excluded || peer.missing.size > 0).map((peer) => peer.pid),
     root: documents.unapplied.size > 0 ? '' : digestToHex(documents.root), head: commits.committedThrough, acknowledged: commits.acknowledgedThrough,

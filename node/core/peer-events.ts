@@ -21,7 +21,7 @@ export const sendHeartbeat = (node: NodeState): void => {
   node.members.heartbeatDue = false
   node.members.counter++
   const rows = [ownRow(node), ...[...node.members.rows.values()].map(({ row }) => row)]
-  for (const peer of node.peers.values()) if (peer.link !== null) links.sendTo(node, peer.pid, { type: 'heartbeat', rows })
+  for (const peer of node.peers.values()) links.sendOnLink(node, peer, { type: 'heartbeat', rows })
 }
 
 /** Computes the view anew and lets follow what its changes mean; called whenever a row, a link or the time may have changed it [LIV2]. */
@@ -188,7 +188,7 @@ const onHello = (node: NodeState, peer: Peer, hello: Extract<PeerMessage, { type
   const checkpoint = peer.nodeId === null ? undefined : node.meta.held[peer.nodeId]
   // The peer lost its tail, or an older copy of its directory was put back: its feed no longer says what changed since [REP2].
   if (checkpoint !== undefined && checkpoint.through > hello.head && peer.nodeId !== null) delete node.meta.held[peer.nodeId]
-  links.sendTo(node, peer.pid, { type: 'heartbeat', rows: [ownRow(node), ...[...node.members.rows.values()].map(({ row }) => row)] })
+  links.sendOnLink(node, peer, { type: 'heartbeat', rows: [ownRow(node), ...[...node.members.rows.values()].map(({ row }) => row)] })
   replication.onHolds(node, peer.pid, Math.min(hello.held, node.commits.committedThrough))
   replication.pushUnacknowledged(node, peer.pid)
   peer.synced = false

@@ -98,10 +98,23 @@ const isSynced = (node: NodeState): boolean => {
   }
   const withData = others.filter((pid) => node.members.rows.get(pid)?.row.hasData === true)
   if (!withData.every(isSyncedWith)) return false
+  return isLastViewThere(node) || isAloneLongEnough(node)
+}
+
+/**
+ * Whether everybody is in view whom this node last saw ready, and whom those last saw, and so on: only then can no other node know
+ * more. (After D. Skeen, "Determining the last process to fail", 1985. Without the closure a node that was left behind early would
+ * find its own old company complete, while one of them had gone on with a third.)
+ */
+const isLastViewThere = (node: NodeState): boolean => {
   const members = memberUrls(node)
-  const awaited = node.meta.lastView.filter((pid) => members.has(pid))
-  if (awaited.length > 0 && awaited.every((pid) => node.members.view.includes(pid))) return true
-  return isAloneLongEnough(node)
+  const awaited = new Set<Pid>(node.meta.lastView)
+  for (const pid of awaited) {
+    if (!members.has(pid) || pid === node.meta.pid) continue
+    if (!node.members.view.includes(pid)) return false
+    for (const next of node.members.rows.get(pid)?.row.lastView ?? []) awaited.add(next)
+  }
+  return awaited.size > 0
 }
 
 const isAccusedBy = (node: NodeState, pid: Pid): boolean => {
@@ -129,7 +142,7 @@ const isAloneLongEnough = (node: NodeState): boolean => {
   const view = node.members.view.join()
   if (node.alone === null || node.alone.view !== view) node.alone = { sinceMs: node.now.monotonicMs, view }
   if (node.now.monotonicMs - node.alone.sinceMs < node.config.aloneMs) return false
-  log(node, 'warn', 'alone', { view, awaited: node.meta.lastView.join() })
+  log(node, 'warn', 'alone', { view, lastView: node.meta.lastView.join() })
   return true
 }
 
