@@ -96,7 +96,7 @@ const isTextPlace = (root: string, key: string): boolean => root === 'drafts' &&
 const isMessageKey = (key: string): boolean => parseMessageId(key) !== null
 const isMarkKey = (key: string): boolean => (key.startsWith('k:') ? parseRequestId(key.slice(2)) === key.slice(2) : /^[odc]:/.test(key) && isMessageKey(key.slice(2)))
 const isMarkValue = (key: string, value: unknown): boolean =>
-  parseMarkEntry(key, value) !== null && (!key.startsWith('k:') || JSON.stringify(value).length <= LIMITS.requestOutcomeBytesMax * MERGE_SLACK)
+  parseMarkEntry(key, value) !== null && (!key.startsWith('k:') || utf8Length(JSON.stringify(value)) <= LIMITS.requestOutcomeBytesMax * MERGE_SLACK)
 
 const RULES: Record<'marks' | 'drafts', ReadonlyMap<string, RootRule>> = {
   marks: new Map([[MARKS, { isKey: isMarkKey, isValue: isMarkValue }]]),

@@ -33,8 +33,8 @@ export const LIMITS = {
   purgeAfterMs: 30 * DAY_MS,
   settingKeyCharactersMax: 96,
   settingValueCharactersMax: 1024,
-  /** The stored outcome of one idempotent request, as JSON. */
-  requestOutcomeBytesMax: 64 * KIB,
+  /** The stored outcome of one idempotent request, as JSON: the largest names a thousand drafts with a code each. */
+  requestOutcomeBytesMax: 128 * KIB,
   deviceCharactersMax: 128,
   urlCharactersMax: 512,
 } as const

@@ -5,7 +5,7 @@
 
 import type * as Y from 'yjs'
 import { isString, isTuple, readEntry, setFlag } from './entries.ts'
-import { type MessageId, type Millis, type RequestId, parseMessageId, parseMillis, parseRequestId } from './ids.ts'
+import { type MessageId, type Millis, type RequestId, parseMessageId, parseMillis, parseRequestId, utf8Length } from './ids.ts'
 import { LIMITS } from './limits.ts'
 import { type Read, type Result, fail, ok } from './prelude.ts'
 
@@ -93,7 +93,7 @@ const withEntry = (mark: Mark, entry: Exclude<MarkEntry, { type: 'request' }>): 
 export const rememberRequest = (doc: Y.Doc, record: RequestRecord): Result<RequestRecord, 'reused' | 'too-large'> => {
   const held = readRequest(doc, record.requestId)
   if (held !== null) return held.fingerprint === record.fingerprint ? ok(held) : fail('reused')
-  if (JSON.stringify(record.outcome).length > LIMITS.requestOutcomeBytesMax) return fail('too-large')
+  if (utf8Length(JSON.stringify(record.outcome ?? null)) > LIMITS.requestOutcomeBytesMax) return fail('too-large')
   doc.transact(() => doc.getMap(MARKS).set(`k:${record.requestId}`, [record.fingerprint, record.outcome]))
   return ok(record)
 }

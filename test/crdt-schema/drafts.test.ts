@@ -140,7 +140,9 @@ test('an edit by difference makes any text of any other, and parts no surrogate 
     }),
     400,
   )
+  // Two faces with one first half, and two with one second half.
   assert.equal(drafts.difference('a😀b', 'a😁b'), { start: 1, end: 1 })
+  assert.equal(drafts.difference('a\u{1f600}b', 'a\u{1fa00}b'), { start: 1, end: 1 })
 })
 
 test('two devices that edit different ends of a draft keep both edits', () => {

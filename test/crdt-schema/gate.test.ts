@@ -1,5 +1,6 @@
 // The gate against honest pages, forgers and noise. What it lets through is applied to a copy: it must integrate
 // without a throw, leave nothing pending and put no junk into any map.
+// deadline: 240 s (eight seconds of properties on an idle machine)
 
 import * as fc from 'fast-check'
 import { createEncoder, toUint8Array, writeAny, writeUint8, writeVarString, writeVarUint } from 'lib0/encoding'

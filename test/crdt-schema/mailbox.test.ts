@@ -161,6 +161,16 @@ test('[DEL4] an outbox entry waits, fails with its reason, or is settled, by its
   assert.equal(look(world).settled, [first, third])
 })
 
+test('[DEL8] another sender, recipient or text under a known id is refused; another name or time is not', () => {
+  const doc = createReplica(1)
+  const message = received(first, 1)
+  inbox.addMessage(doc, message)
+  const others: inbox.Message[] = [{ ...message, from: personOf(2) }, { ...message, to: [personOf(2)] }, { ...message, to: [...message.to, personOf(2)] }, { ...message, text: 'x' }]
+  for (const other of others) assert.equal(inbox.addMessage(doc, other), { ok: false, code: 'different' })
+  assert.equal(inbox.addMessage(doc, { ...message, sentMs: at(99), from: { ...message.from, name: 'renamed' } }), { ok: true, value: 'present' })
+  assert.equal(inbox.readMessage(doc, first), message)
+})
+
 test('a note to oneself is received and sent', () => {
   const world = createWorld()
   inbox.addMessage(theInbox(world), sentTo(first, 0))
