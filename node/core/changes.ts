@@ -51,7 +51,9 @@ const reactToNews = (node: NodeState, { endedSessions, removedAccounts, expiredD
 const reactToLoaded = (node: NodeState, name: DocumentName): void => {
   clients.onLoaded(node.desk, node.clients, name)
   streams.onLoaded(node.desk, node.streams, name)
-  if (name.startsWith('drafts/') && node.phase === 'ready') deliver(node, name)
+  if (!name.startsWith('drafts/')) return
+  node.undelivered.add(name)
+  if (node.phase === 'ready') deliver(node, name)
 }
 
 /** What has no receipt is delivered when its drafts document is loaded [DEL2]; missing documents are asked for, and their loading tries again. */
@@ -67,7 +69,11 @@ const deliver = (node: NodeState, name: DocumentName): void => {
 
 /** Each tick, while ready: deliveries that had to wait. */
 export const deliverWaiting = (node: NodeState): void => {
-  if (node.phase === 'ready') for (const name of [...node.undelivered]) if (node.documents.loaded.has(name)) deliver(node, name)
+  if (node.phase !== 'ready') return
+  for (const name of [...node.undelivered]) {
+    if (node.documents.loaded.has(name)) deliver(node, name)
+    else node.undelivered.delete(name)
+  }
 }
 
 /** A threshold rose: attached clients and streams may see more. */
