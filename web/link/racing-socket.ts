@@ -48,8 +48,10 @@ export const createRacingSocketClass = (observer: RaceObserver): typeof WebSocke
     }
 
     send(frame: Uint8Array<ArrayBuffer>): void {
+      // A closing socket takes nothing more; what is lost with it goes again through the next one.
+      if (this.#winner?.readyState !== WebSocket.OPEN) return
       observer.onSent(frame)
-      this.#winner?.send(frame)
+      this.#winner.send(frame)
     }
 
     close(): void {

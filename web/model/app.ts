@@ -55,6 +55,8 @@ export const createApp = ({ ports, remembered, fetch, fragment }: AppOptions): A
   const ownName = computed(() => account.value?.name ?? '')
   const demoAddress = findDemoAddress(fragment, ports.tabStore)
 
+  let isRemoving = false
+
   const openMail = async (): Promise<void> => {
     const opening = account.peek()
     if (opening === null) return
@@ -66,7 +68,11 @@ export const createApp = ({ ports, remembered, fetch, fragment }: AppOptions): A
       name: ownName,
       remembered: remembered(),
       kept,
-      onEnded: (how) => (how === 'ended' ? session.onEnded() : session.onTakenOver()),
+      onEnded: (how) => {
+        if (isRemoving) return // the removal has ended the session; its answer is on the way
+        if (how === 'ended') session.onEnded()
+        else session.onTakenOver()
+      },
     })
     const me = await api.readMe(opening.token)
     if (sessionId.peek() !== opening.sessionId || !me.ok) return
@@ -112,7 +118,9 @@ export const createApp = ({ ports, remembered, fetch, fragment }: AppOptions): A
       if (token !== undefined) await api.endSession(token, 'current')
     },
     removeAccount: async (password) => {
+      isRemoving = true
       const answer = await withToken((token) => api.removeMe(token, password))
+      isRemoving = false
       if (answer === null) return 'no-server'
       if (!answer.ok) return toRefusal(answer.code)
       await leave(true)

@@ -20,8 +20,10 @@ export interface Ledger<Key extends string> {
   /** The same, for something first seen now: no later than `change`. What is known of it stays. */
   meet(key: Key, change: number): void
   onStored(stored: StoredChanges): void
-  /** Where a thing is stored; for one that this tab never wrote, where everything else is. */
+  /** Where a thing is stored; for one that this tab never wrote, where everything from before is. */
   pidsOf(key: Key): readonly number[]
+  /** The same, but nothing for a thing that this tab never wrote. */
+  knownPidsOf(key: Key): readonly number[]
   isPending(key: Key): boolean
 }
 
@@ -68,6 +70,7 @@ export const createLedger = <Key extends string>(): Ledger<Key> => {
       replace(next)
     },
     pidsOf: (key) => entries.value.get(key)?.pids ?? before,
+    knownPidsOf: (key) => entries.value.get(key)?.pids ?? [],
     isPending: (key) => entries.value.get(key)?.pids.length === 0,
   }
 }

@@ -128,16 +128,11 @@ export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }:
     }).value
     for (const { id } of mailbox.outbox) draftsLedger.meet(`outbox:${id}`, drafts.latestChange())
     folded.value = mailbox
-    if (mailbox.settled.length > 0) settle(mailbox.settled)
+    if (mailbox.settled.length > 0) clearOutboxEntries(drafts.doc, mailbox.settled)
     openLive(mailbox.inbox)
   }
 
-  const settle = (ids: readonly MessageId[]): void => {
-    for (const id of ids) noteStored(id, draftsLedger.pidsOf(`outbox:${id}`))
-    clearOutboxEntries(rooms().drafts.doc, ids)
-  }
-
-  const openLive = (inbox: readonly ReceivedMessage[]): void => {
+    const openLive = (inbox: readonly ReceivedMessage[]): void => {
     const fresh = inbox.filter(({ id }) => !waiting.has(id))
     const live = fresh.filter(({ id }) => liveMonths.has(messageToMonth(id)))
     for (const { id } of fresh) waiting.add(id)
@@ -178,11 +173,14 @@ export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }:
     return rows.sort(order.value === 'newest' ? byNewestOpened : byUnread)
   })
 
+  /** What this tab was told of its own sending, and what nodes said of the month since. */
+  const copiesOf = (id: MessageId): readonly number[] => union(storedOn.value.get(id) ?? [], draftsLedger.knownPidsOf(`outbox:${id}`))
+
   const sent = computed((): readonly SentRow[] => {
     const mailbox = folded.value
     if (mailbox === null) return []
     draftsLedger.version.value // the rows below read the ledger
-    const stored = [...mailbox.sent, ...mailbox.recalled].map((message) => toSentRow(message, storedOn.value.get(message.id) ?? []))
+    const stored = [...mailbox.sent, ...mailbox.recalled].map((message) => toSentRow(message, copiesOf(message.id)))
     const storedIds = new Set(stored.map(({ id }) => id))
     const unsent = mailbox.outbox
       .filter(({ id, status }) => status === 'failed' || !storedIds.has(id))

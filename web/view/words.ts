@@ -100,7 +100,7 @@ export const refusalText = (refusal: Refusal): string => {
 /** "Stored on 2 of 3 nodes", "Stored on all 3 nodes" */
 export const copiesText = (verb: 'Stored' | 'Saved', storedOn: readonly number[], members: readonly number[]): string => {
   const count = storedOn.filter((pid) => members.includes(pid)).length
-  if (members.length === 0) return verb
+  if (members.length === 0 || count === 0) return verb
   if (members.length === 1) return `${verb} on the only node`
   return count >= members.length ? `${verb} on all ${members.length} nodes` : `${verb} on ${count} of ${members.length} nodes`
 }
@@ -108,7 +108,7 @@ export const copiesText = (verb: 'Stored' | 'Saved', storedOn: readonly number[]
 /** For readers and tooltips: names the nodes. */
 export const copiesDetail = (storedOn: readonly number[], members: readonly number[]): string => {
   const held = storedOn.filter((pid) => members.includes(pid))
-  if (held.length === 0) return 'Not on any node yet'
+  if (held.length === 0) return 'Not known to be on any node yet'
   return `Stored on ${held.length} of ${members.length} nodes: ${toList(held.map(String))}`
 }
 

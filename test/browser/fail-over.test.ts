@@ -1,0 +1,156 @@
+// Nodes die, freeze and come back under the page, and the network goes: it carries on without a reload, keeps caret and
+// focus, loses and doubles nothing, and the time until the next message is stored is measured.
+// deadline: 280 s
+
+import type { Browser, Page } from 'playwright-core'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type BrowserPerson, chipOf, inboxCount, launchBrowser, messageRow, openBrowserFor, readNode, sendMessage, sentRow, signUp, waitForMail, writeDraft } from '../support/browser.ts'
+import { type Cluster, startCluster } from '../support/cluster.ts'
+
+const KILLS = 5
+const KILL_LIMIT_MS = 1000
+const FREEZE_LIMIT_MS = 5000
+
+const test = suite<{ cluster: Cluster; browser: Browser; ana: BrowserPerson; ben: BrowserPerson }>('fail-over')
+
+test.before(async (context) => {
+  context.cluster = await startCluster()
+  context.browser = await launchBrowser()
+  context.ana = await openBrowserFor(context.browser, 'ana')
+  context.ben = await openBrowserFor(context.browser, 'ben')
+  await signUp(context.ana, context.cluster.at(0).url)
+  await signUp(context.ben, context.cluster.at(1).url)
+})
+
+test.after(async ({ browser, cluster }) => {
+  await browser.close()
+  await cluster.close()
+})
+
+/** Sends the draft that is being written and resolves to the ms until the page says that a node has stored it. */
+const sendAndTime = async (page: Page, text: string): Promise<number> => {
+  const startedMs = Date.now()
+  await page.keyboard.press('Control+Enter')
+  await sentRow(page, text).getByText(/Stored on|Opened|Read/).waitFor()
+  return Date.now() - startedMs
+}
+
+const medianOf = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
+
+test('the node is killed while one types: focus and caret stay, no banner, and the next message is stored within a second', async ({ ana, ben, cluster }) => {
+  const { page } = ana
+  const times: number[] = []
+  for (let round = 0; round < KILLS; round += 1) {
+    const text = `sent after kill ${round}`
+    await writeDraft(page, 'ben', 'sent after')
+    await page.locator('li.draft textarea').press('End')
+    const pid = await readNode(page)
+    await cluster.kill(pid)
+    await page.keyboard.type(` kill ${round}`)
+    times.push(await sendAndTime(page, text))
+    assert.is(await page.locator('.banner').filter({ hasText: 'offline' }).count(), 0)
+    await messageRow(ben.page, text).waitFor()
+    await cluster.revive(pid)
+    await cluster.waitEqual()
+  }
+  console.log(`stored after the kill of the page’s node: ${times.join(', ')} ms, median ${medianOf(times)} ms`)
+  assert.ok(medianOf(times) <= KILL_LIMIT_MS, `median ${medianOf(times)} ms`)
+})
+
+test('the node freezes: the page moves on and the next message is stored within five seconds', async ({ ana, ben, cluster }) => {
+  const { page } = ana
+  const pid = await readNode(page)
+  await writeDraft(page, 'ben', 'sent while frozen')
+  cluster.freeze(pid)
+  const ms = await sendAndTime(page, 'sent while frozen')
+  console.log(`stored after the freeze of the page’s node: ${ms} ms`)
+  cluster.thaw(pid)
+  assert.ok(ms <= FREEZE_LIMIT_MS, `${ms} ms`)
+  await messageRow(ben.page, 'sent while frozen').waitFor()
+  await cluster.waitEqual()
+})
+
+test('a reload with the page’s own node dead shows everything and goes on', async ({ ana, ben, cluster }) => {
+  const { page } = ana
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined))
+  await cluster.kill(0)
+  await page.reload()
+  await waitForMail(page)
+  await sentRow(page, 'sent while frozen').waitFor()
+  await sendMessage(page, 'ben', 'after the reload')
+  await messageRow(ben.page, 'after the reload').waitFor()
+  await cluster.revive(0)
+  await cluster.waitEqual()
+})
+
+test('offline: writing, sending, deleting and marking go on and go out once when the network is back, a closed tab included', async ({ ana, ben }) => {
+  const { page } = ana
+  await sendMessage(ben.page, 'ana', 'delete me offline')
+  await sendMessage(ben.page, 'ana', 'mark me offline')
+  await messageRow(page, 'mark me offline').waitFor()
+
+  await ana.context.setOffline(true)
+  await chipOf(page).filter({ hasText: /Offline since/ }).waitFor()
+  await page.getByText('You are offline.').waitFor()
+  await sendMessage(page, 'ben', 'written offline')
+  await sentRow(page, 'written offline').getByText('Waiting. Only on this device.').waitFor()
+  await messageRow(page, 'delete me offline').focus()
+  await page.keyboard.press('#')
+  await messageRow(page, 'mark me offline').getByRole('checkbox', { name: 'Read' }).check()
+  await writeDraft(page, 'ben', 'kept offline')
+
+  await page.close()
+  const again = await openBrowserFor(ana.context.browser() as Browser, 'ana', { context: ana.context })
+  await again.page.goto(page.url())
+  await sentRow(again.page, 'written offline').getByText('Waiting. Only on this device.').waitFor()
+  await ana.context.setOffline(false)
+  await messageRow(ben.page, 'written offline').waitFor()
+  await sentRow(ben.page, 'mark me offline').getByText(/Read/).waitFor()
+  await sentRow(again.page, 'written offline').getByText(/Opened/).waitFor()
+  assert.is(await messageRow(ben.page, 'written offline').count(), 1)
+  assert.is(await messageRow(again.page, 'delete me offline').count(), 0)
+  await again.page.getByText('kept offline').first().waitFor()
+  assert.equal(again.complaints.others, [])
+})
+
+test('all nodes die: the page says since when, keeps what is written, and counts it when they are back', async ({ ben, cluster }) => {
+  const { page } = ben
+  for (const pid of cluster.pids) await cluster.kill(pid)
+  await page.getByText(/You are offline\. Last contact \d\d:\d\d/).waitFor()
+  await sendMessage(page, 'ben', 'note to myself')
+  await sentRow(page, 'note to myself').getByText('Waiting. Only on this device.').waitFor()
+  for (const pid of cluster.pids) cluster.start(pid)
+  await page.getByText(/Back online\./).waitFor({ timeout: 30_000 })
+  await sentRow(page, 'note to myself').getByText(/Stored on|Opened/).waitFor()
+  await inboxCount(page, 0).waitFor()
+  await cluster.waitAllReady()
+})
+
+test('two of three die and the last one takes everything', async ({ ben, cluster }) => {
+  const { page } = ben
+  await waitForMail(page)
+  const own = await readNode(page)
+  const others = cluster.pids.filter((pid) => pid !== own)
+  await cluster.kill(own)
+  await sendMessage(page, 'ana', 'one is dead')
+  await sentRow(page, 'one is dead').getByText(/Stored on 2 of 3|Opened/).waitFor()
+  const next = await readNode(page)
+  await cluster.kill(next)
+  await sendMessage(page, 'ana', 'two are dead')
+  await sentRow(page, 'two are dead').getByText(/Stored on 1 of 3|Opened/).waitFor()
+  await chipOf(page).filter({ hasText: 'only copy' }).waitFor()
+  await page.getByText('Only one server is up.').waitFor()
+  assert.ok(others.includes(next))
+})
+
+test('nobody’s page complained about anything but addresses that did not answer', ({ ana, ben, cluster }) => {
+  for (const { complaints } of [ana, ben]) {
+    assert.equal(complaints.others, [])
+    const strangers = complaints.refused.filter((line) => !cluster.places.some(({ port }) => line.includes(`:${port}`)))
+    assert.equal(strangers, [])
+    assert.ok(complaints.refused.length > 0)
+  }
+})
+
+test.run()
