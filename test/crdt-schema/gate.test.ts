@@ -86,6 +86,13 @@ const valueAt = (root: string, key: string, value: unknown): StructWriter => enc
   writeVarUint(encoder, 1)
   writeAny(encoder, value as never)
 }
+/** One struct of `count` values under a key, as long as that in clocks. */
+const longValueAt = (root: string, key: string, count: number): StructWriter => encoder => {
+  for (const number of [0x28, 1]) writeVarUint(encoder, number)
+  for (const name of [root, key]) writeVarString(encoder, name)
+  writeVarUint(encoder, count)
+  for (let i = 0; i < count; i += 1) writeAny(encoder, 1)
+}
 const stringAfter = (client: number, clock: number, text: string): StructWriter => encoder => {
   writeUint8(encoder, 0x84) // string content after an origin
   for (const number of [client, clock]) writeVarUint(encoder, number)
@@ -324,13 +331,37 @@ test('[SYN5] structs that point at themselves, in circles or between places are 
   assert.is(judge(handMade([[5, 0, stringAfter(after?.client ?? 0, after?.clock ?? 0, 'x')]]), 'drafts', doc), 'bad-value')
   // Under a held id, but longer and elsewhere: Yjs would splice the rest onto the held beginning.
   assert.is(judge(handMade([[1, 0, valueAt('settings', 'a', 1), valueAt('settings', 'a', 1)]]), 'drafts', doc), 'nothing')
-  const longer = handMade([[1, 1, encoder => {
-    for (const number of [0x28, 1]) writeVarUint(encoder, number)
-    for (const name of ['settings', 'a']) writeVarString(encoder, name)
-    writeVarUint(encoder, 99)
-    for (let i = 0; i < 99; i += 1) writeAny(encoder, 1)
-  }]])
-  assert.is(judge(longer, 'drafts', doc), 'bad-update')
+  assert.is(judge(handMade([[1, 1, longValueAt('settings', 'a', 99)]]), 'drafts', doc), 'bad-update')
+})
+
+test('[SYN5] typing goes on into a draft that another device purged: it passes, and is nowhere', () => {
+  const page = createReplica(2)
+  drafts.createDraft(page, { id: draftId, editedMs: at(0), text: 'abc' })
+  const node = copyOf(page)
+  drafts.discardDraft(node, draftId)
+  drafts.purgeDraft(node, draftId)
+  drafts.draftText(page, draftId)?.insert(3, 'd')
+  // Sent whole, the text is one struct whose beginning the node has garbage-collected; sent as a diff, it is the rest.
+  for (const update of [Y.encodeStateAsUpdate(page), Y.encodeStateAsUpdate(page, Y.encodeStateVector(node))]) {
+    assert.is(codeOf(inspectUpdate(node, 'drafts', update)), trial(node, update))
+    assert.is(trial(node, update), 'applicable')
+    const copy = copyOf(node)
+    Y.applyUpdate(copy, update)
+    assert.is(drafts.readDraft(copy, draftId), null)
+  }
+  // The same ids claimed for another place.
+  assert.is(judge(handMade([[2, 1, valueAt('settings', 'a', 1), valueAt('settings', 'a', 1), longValueAt('settings', 'a', 9)]]), 'drafts', node), 'bad-update')
+})
+
+test('[SYN5] a struct between neighbours of two places is refused', () => {
+  const doc = createReplica(1)
+  drafts.createDraft(doc, { id: draftId, editedMs: at(0), text: 'held' }) // clocks 0, 1 to 4, 5
+  const between: StructWriter = encoder => {
+    for (const number of [1, 4, 1, 5]) writeVarUint(encoder, number)
+    writeVarString(encoder, 'x')
+  }
+  const forged = handMade([[7, 0, encoder => (writeUint8(encoder, 0xc4), between(encoder))]])
+  assert.is(judge(forged, 'drafts', doc), 'bad-update')
 })
 
 test('[SYN5] deletes of what nobody holds are a gap; empty, overlapping or unsorted ranges are refused', () => {
