@@ -53,6 +53,8 @@ const askWho = async (url: string): Promise<string> => {
 export const addressInUse = async (host: string, port: number, url: string): Promise<Exit> => {
   let free = port + 1
   while (free < Math.min(port + 100, 65_536) && !(await isPortFree(free, host))) free++
-  const who = await askWho(url)
+  const held = new URL(url) // for its protocol: the port that is held need not be the one others are told
+  held.host = `${host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host}:${port}`
+  const who = await askWho(held.href)
   return new Exit(EXIT.addressInUse, `Port ${port} on ${host} is in use by ${who}. Stop it, or try --port ${free}.`)
 }
