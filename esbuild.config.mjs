@@ -16,6 +16,8 @@ const nodeOptions = {
   format: 'esm',
   target: TARGET_NODE,
   packages: 'external', // one copy of yjs and of the native addons in a process
+  define: { STARLING_MUTANTS: 'false' }, // no seeded defects in what ships: crdt-schema/mutation.ts
+  minifySyntax: true, // drops what that leaves without use
   logLevel: 'silent',
 }
 
@@ -71,7 +73,7 @@ export const buildWeb = async ({ root, outdir }) => {
     minify: true,
     legalComments: 'none',
     logLevel: 'silent',
-    define: { 'process.env.NODE_ENV': '"production"' },
+    define: { 'process.env.NODE_ENV': '"production"', STARLING_MUTANTS: 'false' },
   }
   const bundled = await esbuild.build({
     ...options,
@@ -119,6 +121,8 @@ export const buildWeb = async ({ root, outdir }) => {
 export const buildTest = ({ entry, outfile }) =>
   esbuild.build({
     ...nodeOptions,
+    define: { STARLING_MUTANTS: 'true' },
+    minifySyntax: false,
     entryPoints: [entry],
     outfile,
     jsx: 'automatic',

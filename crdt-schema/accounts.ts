@@ -6,6 +6,7 @@
 import type * as Y from 'yjs'
 import { isString, isTuple, readEntries, readEntry, setFlag } from './entries.ts'
 import { type AccountId, type Epoch, type Hlc, type NameKey, type RequestId, nameToKey, parseAccountId, parseEpoch, parseHlc, parseName, parseRequestId } from './ids.ts'
+import { isBroken } from './mutation.ts'
 import { type Read, type Result, assert, fail, ok } from './prelude.ts'
 
 const CLAIMS = 'claims'
@@ -194,6 +195,10 @@ export const currentSecret = (doc: Y.Doc, accountId: AccountId): Secret | null =
 /** Removes an account for ever; the first removal's moment stays [COO8]. */
 export const removeAccount = (doc: Y.Doc, accountId: AccountId, hlc: Hlc): Result<'removed' | 'present', never> => {
   if (isAccountRemoved(doc, accountId)) return ok('present')
+  if (isBroken('delete-by-key')) {
+    for (const { n } of readSecrets(doc, accountId).value) doc.getMap(SECRETS).delete(`${accountId}/${n}`)
+    return ok('removed')
+  }
   setFlag(doc, REMOVED, accountId, hlc)
   return ok('removed')
 }

@@ -2,6 +2,7 @@
 // Keeps [LIV3] (suspicion at the entry of every event), [STO1] and [REP4] (one record, one frame per peer and turn), [COR4] (a failed write ends the node).
 
 import { type Hlc, NO_EPOCH, mintNodeId } from '../../crdt-schema/ids.ts'
+import { isBroken } from '../../crdt-schema/mutation.ts'
 import { assert, unreachable } from '../../crdt-schema/prelude.ts'
 import * as catchUp from './catch-up.ts'
 import { deliverWaiting, notifyProduct, reactToChanges } from './changes.ts'
@@ -50,7 +51,7 @@ export const step = (node: NodeState, event: Event, now: Now): readonly Effect[]
     if (node.stopped) return []
     const unobservedMs = now.monotonicMs - node.observedMs
     node.observedMs = now.monotonicMs
-    if (unobservedMs > node.config.pauseMs && node.phase !== 'starting') becomeSuspicious(node, unobservedMs)
+    if (unobservedMs > node.config.pauseMs && node.phase !== 'starting' && !isBroken('no-self-suspicion')) becomeSuspicious(node, unobservedMs)
     handle(node, event)
   }
   afterEvent(node)
@@ -72,7 +73,7 @@ const start = (node: NodeState, { config, stored, seed }: Extract<Event, { type:
   node.metaChanged = true
   node.bootCommit = seq + 1
   const ids = new DataView(randomBytes(node, 8).buffer)
-  node.clientIds = { node: ids.getUint32(0), owner: ids.getUint32(4) }
+  node.clientIds = isBroken('reused-client-id') ? { node: 1_000 + node.meta.pid, owner: 2_000 + node.meta.pid } : { node: ids.getUint32(0), owner: ids.getUint32(4) }
   links.refreshPeers(node)
   pinDirectory(node)
 }
