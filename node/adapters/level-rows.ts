@@ -30,19 +30,34 @@ export const visitRange = async (db: Database, range: KeyRange, visit: (key: Uin
   }
 }
 
-/** The heads of these documents; a document without rows is in neither. */
+/** The heads of these documents; one without rows is in neither, one whose head is damaged or cannot be read is in `broken`. */
 export const readHeads = async (db: Database, documents: readonly DocumentName[]): Promise<{ readonly heads: ReadonlyMap<DocumentName, RowsHead>; readonly broken: readonly DocumentName[] }> => {
   const heads = new Map<DocumentName, RowsHead>()
   const broken: DocumentName[] = []
-  const values = await db.getMany(documents.map(headKey))
+  const values = await readValues(db, documents.map(headKey))
   for (const [index, document] of documents.entries()) {
     const value = values[index]
     if (value === undefined) continue
-    const head = decodeHead(headKey(document), value)
+    const head = value === UNREADABLE ? null : decodeHead(headKey(document), value)
     if (head === null) broken.push(document)
     else heads.set(document, head)
   }
   return { heads, broken }
+}
+
+const UNREADABLE = 'unreadable'
+
+/** The values of these keys. If LevelDB cannot read one of them it tells nothing of the others, so they are then read one by one. */
+const readValues = async (db: Database, keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined | typeof UNREADABLE)[]> => {
+  try {
+    return await db.getMany([...keys])
+  } catch (error) {
+    if (!isCorruption(error)) throw error
+    if (keys.length === 1) return [UNREADABLE]
+    const values: (Uint8Array | undefined | typeof UNREADABLE)[] = []
+    for (const key of keys) values.push(...(await readValues(db, [key])))
+    return values
+  }
 }
 
 /**
@@ -83,7 +98,9 @@ const checkRows = async (db: Database, document: DocumentName, removedBy: Commit
   return { status: 'sound', head, updates }
 }
 
-/** Everything that stands under a document's name, to be moved aside: what cannot be read stays behind, where no head leads. */
+const NOTHING = new Uint8Array()
+
+/** Everything that stands under a document's name, to be moved aside. Rows that cannot be read stay behind, where no head leads. */
 export const readRemains = async (db: Database, document: DocumentName, feedSeq: CommitNumber | null): Promise<readonly Entry[]> => {
   const entries: Entry[] = []
   try {
@@ -91,9 +108,11 @@ export const readRemains = async (db: Database, document: DocumentName, feedSeq:
   } catch (error) {
     if (!isCorruption(error)) throw error
   }
-  for (const key of [headKey(document), stateVectorKey(document), ...(feedSeq === null ? [] : [feedKey(feedSeq, document)])]) {
-    const value = await db.get(key)
-    if (value !== undefined) entries.push([key, value])
+  const keys = [headKey(document), stateVectorKey(document), ...(feedSeq === null ? [] : [feedKey(feedSeq, document)])]
+  const values = await readValues(db, keys)
+  for (const [index, key] of keys.entries()) {
+    const value = values[index]
+    if (value !== undefined) entries.push([key, value === UNREADABLE ? NOTHING : value])
   }
   return entries
 }

@@ -28,7 +28,7 @@ export interface LevelStoreOptions {
 }
 
 const LOG_BYTES_MAX = 8 * 1024 * 1024
-/** A log that outgrew its bound this often makes commits wait for the checkpoint [COR3]. */
+/** While the log is longer than this many bounds, commits wait for the checkpoint to catch up [COR3]. */
 const LOG_OVERRUN_MAX = 4
 
 /** Opens, or makes, the store of a directory. Rejects with StoreRefused, having changed nothing, if it is not ours to open. */
@@ -73,6 +73,8 @@ class LevelStore implements Store {
   /** Checkpoints, compactions and quarantines change heads, so they run one after the other. */
   #lastTask: Promise<unknown> = Promise.resolve()
   #checkpoint: Promise<void> | null = null
+  /** Lets a commit go on that waits for the log to become shorter. */
+  #onFolded: () => void = () => undefined
 
   constructor(db: Database, found: Found, options: LevelStoreOptions) {
     this.#db = db
@@ -99,7 +101,9 @@ class LevelStore implements Store {
     assert(!this.#isClosing, 'commit on a closed store')
     assert(record.seq === this.#issued + 1, `commit ${record.seq} follows ${this.#issued}`)
     this.#issued = record.seq
-    if (this.#log.bytes > this.#logBytesMax * LOG_OVERRUN_MAX) await this.#checkpoint
+    while (this.#log.bytes > this.#logBytesMax * LOG_OVERRUN_MAX && this.#checkpoint !== null) {
+      await new Promise<void>((resolve) => (this.#onFolded = resolve))
+    }
     const key = logKey(record.seq)
     const value = encodeRecord(key, record)
     const startMs = performance.now()
@@ -200,6 +204,7 @@ class LevelStore implements Store {
       })
       .finally(() => {
         this.#checkpoint = null
+        this.#onFolded()
       })
   }
 
@@ -231,6 +236,7 @@ class LevelStore implements Store {
     await this.#carryOut(joinPlans(plans), records.at(-1)?.seq)
     this.#foldedMeta = newestMeta(records) ?? this.#foldedMeta
     this.#log.drop(entries.length)
+    this.#onFolded()
   }
 
   // ---- rows

@@ -90,7 +90,9 @@ export const planDelivery = (desk: Desk, sender: AccountId, entry: OutboxEntry):
     else recipients.push(recipient)
   })
   if (missing.length > 0) return { status: 'needs-documents', documents: missing }
-  return { status: 'planned', message: resolved, named: entry.to, recipients, home, isIdTaken: false }
+  // The id names a month that exists and a time that is not ahead, so a recipient's `bad-id` means that another message has it there.
+  const isIdTaken = recipients.some(({ status, isSettled }) => status === 'bad-id' && !isSettled)
+  return { status: 'planned', message: resolved, named: entry.to, recipients, home, isIdTaken }
 }
 
 /** Fails for everybody who has no receipt yet. */

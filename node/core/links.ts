@@ -17,7 +17,7 @@ const QUEUED_BYTES_MAX = 2 * 1024 * 1024
 
 export const createPeer = (pid: Pid, url: string): Peer => ({
   pid, url, nodeId: null, boot: 0, link: null, dialed: false, linkSinceMs: 0, helloSeen: false, isMet: false, full: false,
-  dialing: false, nextDialMs: 0, dialAttempt: 0, refusals: 0, lastHeardMs: -Infinity, roundTripMs: 0, left: false,
+  dialing: false, nextDialMs: 0, dialAttempt: 0, refusals: 0, refusal: null, lastHeardMs: -Infinity, roundTripMs: 0, left: false,
   queue: [], queuedBytes: 0, queueAfter: 0, heldPush: 0, heldAbove: new Set(), settledThrough: 0,
   excluded: false, unacknowledged: new Map(), missing: new Set(), missingThrough: 0, holdsThrough: 0, mustHold: 0,
   pull: null, claimPull: null, synced: false, comparedMs: -Infinity
@@ -135,8 +135,9 @@ export const onLinkDown = (node: NodeState, link: LinkId): Peer | null => {
   const pid = node.pidByLink.get(link)
   const peer = pid === undefined ? undefined : node.peers.get(pid)
   if (peer === undefined || peer.link !== link) return null
+  // A link that lasted is redialed at once; one that the other side closed again is not worth hammering.
+  if (peer.helloSeen && node.now.monotonicMs - peer.linkSinceMs >= node.config.heartbeatMs) peer.dialAttempt = 0
   dropLink(node, peer)
-  peer.dialAttempt = 0
   scheduleDial(node, peer)
   dialPeers(node)
   return peer

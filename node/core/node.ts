@@ -45,8 +45,10 @@ export const createNode = (): NodeState => {
 export const step = (node: NodeState, event: Event, now: Now): readonly Effect[] => {
   node.now = now
   node.effects = []
-  if (event.type === 'start') start(node, event)
-  else {
+  if (event.type === 'start') {
+    start(node, event)
+    if (node.stopped) return node.effects
+  } else {
     assert(node.meta !== undefined, 'an event before start')
     if (node.stopped) return []
     const unobservedMs = now.monotonicMs - node.observedMs
@@ -70,6 +72,9 @@ const start = (node: NodeState, { config, stored, seed }: Extract<Event, { type:
   node.commits = { open: createOpenCommit(seq + 1), writing: null, committedThrough: seq, acknowledgedThrough: seq, settledThrough: seq, pending: [], lastPushed: 0, fastInRow: FAST_IN_ROW }
   restoreHeads(node.documents, stored.heads)
   node.meta = restoreMeta(node, stored.meta)
+  if (config.pid !== null && node.meta.pid !== config.pid) {
+    return stopNode(node, 4, `The data directory belongs to node ${node.meta.pid}; nothing was changed. Start it with --pid ${node.meta.pid}, or give node ${config.pid} a directory of its own.`)
+  }
   node.metaChanged = true
   node.bootCommit = seq + 1
   const ids = new DataView(randomBytes(node, 8).buffer)

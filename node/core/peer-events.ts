@@ -112,10 +112,16 @@ const REFUSED_TEXTS = {
   protocol: 'it speaks another version of the protocol. Upgrade one node at a time.'
 } as const
 
-/** A node that was never ready in this run takes a refusal for an answer; one that was is right until shown otherwise. */
+/**
+ * A node that was never ready in this run takes a refusal for an answer. One that was is right until shown otherwise: that is when it
+ * has nobody on its side and is told that its pid, its cluster or its membership is another's [REP7].
+ */
 const onRefused = (node: NodeState, pid: Pid, reason: keyof typeof REFUSED_TEXTS): void => {
-  log(node, 'error', 'refused', { peer: pid, reason })
-  if (!node.wasReady) stopNode(node, 6, `Refused by node ${pid} at ${node.peers.get(pid)?.url ?? 'an unknown address'}: ${REFUSED_TEXTS[reason]}`)
+  const peer = node.peers.get(pid)
+  if (peer !== undefined && peer.refusal !== reason) log(node, 'error', 'refused', { peer: pid, reason })
+  if (peer !== undefined) peer.refusal = reason
+  const isDisowned = reason !== 'wrong-secret' && reason !== 'protocol' && node.members.view.length === 1
+  if (!node.wasReady || isDisowned) stopNode(node, 6, `Refused by node ${pid} at ${node.peers.get(pid)?.url ?? 'an unknown address'}: ${REFUSED_TEXTS[reason]}`)
 }
 
 /** A frame of a peer: parsed here, and nowhere behind. */
@@ -184,6 +190,7 @@ const onHello = (node: NodeState, peer: Peer, hello: Extract<PeerMessage, { type
   // Whom this run has met before has seen this run's boot; from anyone else the same boot means another run of a copied directory.
   if (hello.bootSeen > node.meta.boot || (hello.bootSeen === node.meta.boot && !peer.isMet)) raiseBoot(node, hello.bootSeen)
   peer.helloSeen = true
+  peer.refusal = null
   peer.isMet = true
   const checkpoint = peer.nodeId === null ? undefined : node.meta.held[peer.nodeId]
   // The peer lost its tail, or an older copy of its directory was put back: its feed no longer says what changed since [REP2].

@@ -100,8 +100,13 @@ const isSynced = (node: NodeState): boolean => {
   }
   const withData = others.filter((pid) => node.members.rows.get(pid)?.row.hasData === true)
   if (!withData.every(isSyncedWith)) return false
-  return isLastViewThere(node) || isAloneLongEnough(node)
+  return (isLastViewThere(node) && hasLookedAround(node)) || isAloneLongEnough(node)
 }
+
+/** Whether every peer was tried and those that answered are in view: a node is not alone before it has looked. */
+const hasLookedAround = (node: NodeState): boolean =>
+  node.now.monotonicMs - node.startedMs > node.config.deadMs ||
+  [...node.peers.values()].every((peer) => node.members.view.includes(peer.pid) || (peer.link === null && peer.dialAttempt > 0))
 
 /**
  * Whether everybody is in view whom this node last saw ready, and whom those last saw, and so on: only then can no other node know

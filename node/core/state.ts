@@ -10,7 +10,7 @@ import type { Config } from './config.ts'
 import type { Answer, Desk, Facts, GrantOutcome, Phase } from './desk.ts'
 import type { Digest } from './digest.ts'
 import type { Directory, DirectoryNews } from './directory.ts'
-import type { CallId, CommitNumber, Effect, JobId, LinkId, LoggedUpdate, Now } from './events.ts'
+import type { CallId, CommitNumber, Effect, JobId, LinkId, LoggedUpdate, Now, Refusal } from './events.ts'
 import type { Streams } from './streams.ts'
 
 /** What survives a crash besides documents; one JSON text in the commit log. Kept on disk before it is used. */
@@ -158,6 +158,8 @@ export interface Peer {
   nextDialMs: number
   dialAttempt: number
   refusals: number
+  /** Why it last refused this node, to say it once. */
+  refusal: Refusal | null
   lastHeardMs: number
   roundTripMs: number
   left: boolean
