@@ -5,7 +5,7 @@
 import type { Browser, Page } from 'playwright-core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type BrowserPerson, chipOf, inboxCount, launchBrowser, messageRow, openBrowserFor, readNode, sendMessage, sentRow, signUp, waitForMail, writeDraft } from '../support/browser.ts'
+import { type BrowserPerson, chipOf, launchBrowser, messageRow, openBrowserFor, readNode, seeMessage, sendMessage, sentRow, sentState, signUp, waitForMail, writeDraft } from '../support/browser.ts'
 import { type Cluster, startCluster } from '../support/cluster.ts'
 
 const KILLS = 5
@@ -32,7 +32,7 @@ test.after(async ({ browser, cluster }) => {
 const sendAndTime = async (page: Page, text: string): Promise<number> => {
   const startedMs = Date.now()
   await page.keyboard.press('Control+Enter')
-  await sentRow(page, text).getByText(/Stored on|Opened|Read/).waitFor()
+  await sentState(page, text, /Stored on|Opened|Read/).waitFor()
   return Date.now() - startedMs
 }
 
@@ -50,7 +50,7 @@ test('the node is killed while one types: focus and caret stay, no banner, and t
     await page.keyboard.type(` kill ${round}`)
     times.push(await sendAndTime(page, text))
     assert.is(await page.locator('.banner').filter({ hasText: 'offline' }).count(), 0)
-    await messageRow(ben.page, text).waitFor()
+    await seeMessage(ben.page, text)
     await cluster.revive(pid)
     await cluster.waitEqual()
   }
@@ -67,7 +67,7 @@ test('the node freezes: the page moves on and the next message is stored within 
   console.log(`stored after the freeze of the page’s node: ${ms} ms`)
   cluster.thaw(pid)
   assert.ok(ms <= FREEZE_LIMIT_MS, `${ms} ms`)
-  await messageRow(ben.page, 'sent while frozen').waitFor()
+  await seeMessage(ben.page, 'sent while frozen')
   await cluster.waitEqual()
 })
 
@@ -79,7 +79,7 @@ test('a reload with the page’s own node dead shows everything and goes on', as
   await waitForMail(page)
   await sentRow(page, 'sent while frozen').waitFor()
   await sendMessage(page, 'ben', 'after the reload')
-  await messageRow(ben.page, 'after the reload').waitFor()
+  await seeMessage(ben.page, 'after the reload')
   await cluster.revive(0)
   await cluster.waitEqual()
 })
@@ -88,13 +88,13 @@ test('offline: writing, sending, deleting and marking go on and go out once when
   const { page } = ana
   await sendMessage(ben.page, 'ana', 'delete me offline')
   await sendMessage(ben.page, 'ana', 'mark me offline')
-  await messageRow(page, 'mark me offline').waitFor()
+  for (const text of ['delete me offline', 'mark me offline']) await seeMessage(page, text)
 
   await ana.context.setOffline(true)
   await chipOf(page).filter({ hasText: /Offline since/ }).waitFor()
   await page.getByText('You are offline.').waitFor()
   await sendMessage(page, 'ben', 'written offline')
-  await sentRow(page, 'written offline').getByText('Waiting. Only on this device.').waitFor()
+  await sentState(page, 'written offline', 'Waiting. Only on this device.').waitFor()
   await messageRow(page, 'delete me offline').focus()
   await page.keyboard.press('#')
   await messageRow(page, 'mark me offline').getByRole('checkbox', { name: 'Read' }).check()
@@ -103,11 +103,11 @@ test('offline: writing, sending, deleting and marking go on and go out once when
   await page.close()
   const again = await openBrowserFor(ana.context.browser() as Browser, 'ana', { context: ana.context })
   await again.page.goto(page.url())
-  await sentRow(again.page, 'written offline').getByText('Waiting. Only on this device.').waitFor()
+  await sentState(again.page, 'written offline', 'Waiting. Only on this device.').waitFor()
   await ana.context.setOffline(false)
-  await messageRow(ben.page, 'written offline').waitFor()
-  await sentRow(ben.page, 'mark me offline').getByText(/Read/).waitFor()
-  await sentRow(again.page, 'written offline').getByText(/Opened/).waitFor()
+  await seeMessage(ben.page, 'written offline')
+  await sentState(ben.page, 'mark me offline', /Read/).waitFor()
+  await sentState(again.page, 'written offline', /Opened/).waitFor()
   assert.is(await messageRow(ben.page, 'written offline').count(), 1)
   assert.is(await messageRow(again.page, 'delete me offline').count(), 0)
   await again.page.getByText('kept offline').first().waitFor()
@@ -119,11 +119,12 @@ test('all nodes die: the page says since when, keeps what is written, and counts
   for (const pid of cluster.pids) await cluster.kill(pid)
   await page.getByText(/You are offline\. Last contact \d\d:\d\d/).waitFor()
   await sendMessage(page, 'ben', 'note to myself')
-  await sentRow(page, 'note to myself').getByText('Waiting. Only on this device.').waitFor()
+  await sentState(page, 'note to myself', 'Waiting. Only on this device.').waitFor()
   for (const pid of cluster.pids) cluster.start(pid)
   await page.getByText(/Back online\./).waitFor({ timeout: 30_000 })
-  await sentRow(page, 'note to myself').getByText(/Stored on|Opened/).waitFor()
-  await inboxCount(page, 0).waitFor()
+  await sentState(page, 'note to myself', /Stored on|Opened/).waitFor()
+  await seeMessage(page, 'note to myself')
+  assert.is(await messageRow(page, 'note to myself').count(), 1)
   await cluster.waitAllReady()
 })
 
@@ -134,11 +135,11 @@ test('two of three die and the last one takes everything', async ({ ben, cluster
   const others = cluster.pids.filter((pid) => pid !== own)
   await cluster.kill(own)
   await sendMessage(page, 'ana', 'one is dead')
-  await sentRow(page, 'one is dead').getByText(/Stored on 2 of 3|Opened/).waitFor()
+  await sentState(page, 'one is dead', /Stored on 2 of 3|Opened/).waitFor()
   const next = await readNode(page)
   await cluster.kill(next)
   await sendMessage(page, 'ana', 'two are dead')
-  await sentRow(page, 'two are dead').getByText(/Stored on 1 of 3|Opened/).waitFor()
+  await sentState(page, 'two are dead', /Stored on 1 of 3|Opened/).waitFor()
   await chipOf(page).filter({ hasText: 'only copy' }).waitFor()
   await page.getByText('Only one server is up.').waitFor()
   assert.ok(others.includes(next))

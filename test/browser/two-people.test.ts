@@ -5,7 +5,7 @@
 import type { Browser } from 'playwright-core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type BrowserPerson, inboxCount, launchBrowser, messageRow, openBrowserFor, sendMessage, sentRow, signIn, signUp, waitForMail, writeDraft } from '../support/browser.ts'
+import { type BrowserPerson, inboxCount, launchBrowser, messageRow, openBrowserFor, sendMessage, sentRow, sentState, signIn, signUp, waitForMail, writeDraft } from '../support/browser.ts'
 import { type Cluster, startCluster } from '../support/cluster.ts'
 
 const test = suite<{ cluster: Cluster; browser: Browser; ana: BrowserPerson; ben: BrowserPerson }>('two people')
@@ -54,7 +54,7 @@ test('both greetings; what is wrong with a name or password is said under its fi
 test('a message to someone who is there arrives opened; its sender sees where it is, then that it was opened', async ({ ana, ben }) => {
   await sendMessage(ana.page, 'ben', 'Are we still on for Friday? https://meet.example/starling')
   await messageRow(ben.page, 'Are we still on for Friday?').waitFor()
-  await sentRow(ana.page, 'Are we still on').getByText(/Opened \d\d:\d\d/).waitFor()
+  await sentState(ana.page, 'Are we still on', /Opened \d\d:\d\d/).waitFor()
   assert.is(await messageRow(ben.page, 'Friday').getByRole('link').getAttribute('href'), 'https://meet.example/starling')
   assert.is(await inboxCount(ben.page, 0).count(), 1)
 })
@@ -62,7 +62,7 @@ test('a message to someone who is there arrives opened; its sender sees where it
 test('a message to someone who is away waits in the Inbox; Open N opens the oldest and the focus goes there', async ({ ana, ben, cluster }) => {
   await ben.page.goto('about:blank')
   for (const text of ['first', 'second', 'third', 'fourth']) await sendMessage(ana.page, 'ben', text)
-  await sentRow(ana.page, 'fourth').getByText('Stored on all 3 nodes').waitFor()
+  await sentState(ana.page, 'fourth', 'Stored on all 3 nodes').waitFor()
 
   await ben.page.goto(cluster.at(1).url)
   await inboxCount(ben.page, 4).waitFor()
@@ -71,14 +71,14 @@ test('a message to someone who is away waits in the Inbox; Open N opens the olde
   await messageRow(ben.page, 'third').waitFor()
   assert.is(await messageRow(ben.page, 'fourth').count(), 0)
   await ben.page.waitForFunction(() => document.activeElement?.textContent?.includes('third') === true)
-  await sentRow(ana.page, 'first').getByText(/Opened/).waitFor()
+  await sentState(ana.page, 'first', /Opened/).waitFor()
   await ben.page.getByRole('button', { name: 'Open 1' }).click()
   await inboxCount(ben.page, 0).waitFor()
 })
 
 test('a read mark is seen by the sender and on the reader’s other device, also after leaving', async ({ browser, ana, ben, cluster }) => {
   await messageRow(ben.page, 'second').getByRole('checkbox', { name: 'Read' }).check()
-  await sentRow(ana.page, 'second').getByText(/Read/).waitFor()
+  await sentState(ana.page, 'second', /Read/).waitFor()
 
   const phone = await openBrowserFor(browser, 'ben', { viewport: { width: 390, height: 844 } })
   await signIn(phone, cluster.at(2).url)
@@ -146,14 +146,14 @@ test('two devices write into one draft at once, and the caret stays where it was
   assert.equal(await theirs.getByRole('textbox').evaluate((area: HTMLTextAreaElement) => area.selectionStart), 8)
   await other.context.close()
   await ana.page.keyboard.press('Control+Enter')
-  await sentRow(ana.page, 'one two three four').getByText(/Opened/).waitFor()
+  await sentState(ana.page, 'one two three four', /Opened/).waitFor()
 })
 
 test('a message is taken back while nobody has opened it, and not after', async ({ ana, ben, cluster }) => {
   await ben.page.goto('about:blank')
   await sendMessage(ana.page, 'ben', 'take this back')
   await sentRow(ana.page, 'take this back').getByRole('button', { name: /^Recall/ }).click()
-  await sentRow(ana.page, 'take this back').getByText('Recalled before it was opened').waitFor()
+  await sentState(ana.page, 'take this back', 'Recalled before it was opened').waitFor()
   await ben.page.goto(cluster.at(1).url)
   await waitForMail(ben.page)
   await inboxCount(ben.page, 0).waitFor()

@@ -32,7 +32,7 @@ export const watchComplaints = (page: Page, into: Complaints = { refused: [], an
   page.on('crash', () => into.others.push('the page crashed'))
   page.on('console', (message) => {
     const line = `${message.type()}: ${message.text()} (${message.location().url})`
-    if (message.type() === 'error' && REFUSED.test(line)) into.refused.push(line)
+    if (REFUSED.test(line)) into.refused.push(line)
     else if (message.type() === 'error' && ANSWERED.test(line)) into.answers.push(line)
     else into.others.push(line)
   })
@@ -131,7 +131,24 @@ export const sendMessage = async (page: Page, to: string, text: string): Promise
 /** The row of a sent message. */
 export const sentRow = (page: Page, text: string): Locator => page.locator('li.sent').filter({ hasText: text })
 
+/** The line under a sent message that says where it is, once it says `words`. */
+export const sentState = (page: Page, text: string, words: string | RegExp): Locator => sentRow(page, text).locator('.state').filter({ hasText: words })
+
 /** The row of a received and opened message. */
 export const messageRow = (page: Page, text: string): Locator => page.getByRole('article').filter({ hasText: text })
+
+/**
+ * Waits for a message, wherever it is: what arrives while the page is between two nodes waits in the Inbox,
+ * and is opened here.
+ */
+export const seeMessage = async (page: Page, text: string): Promise<void> => {
+  const deadline = Date.now() + STEP_LIMIT_MS
+  const open = page.getByRole('button', { name: /^Open \d+$/ })
+  while ((await messageRow(page, text).count()) === 0) {
+    if (Date.now() > deadline) throw new Error(`“${text}” is neither in Messages nor in the Inbox`)
+    if ((await open.count()) > 0) await open.click({ timeout: 1000 }).catch(() => {}) // somebody else may have opened it
+    await page.waitForTimeout(50)
+  }
+}
 
 export const inboxCount = (page: Page, count: number): Locator => page.getByRole('heading', { name: `Inbox (${count})` })

@@ -15,6 +15,7 @@ export interface RaceObserver {
 }
 
 const CLOSED_ABNORMALLY = 1006
+const LET_GO_MS = 4000
 
 /** A class of sockets that race for `observer`; pass it to a provider as its WebSocketPolyfill. */
 export const createRacingSocketClass = (observer: RaceObserver): typeof WebSocket => {
@@ -126,13 +127,20 @@ export const createRacingSocketClass = (observer: RaceObserver): typeof WebSocke
   return RacingSocket as unknown as typeof WebSocket
 }
 
-/** Closing a socket that is still connecting is told as an error; nobody is to hear of it. */
 const silence = (socket: WebSocket): WebSocket => {
   socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null
   return socket
 }
 
+/**
+ * Lets go of a dial. Browsers warn on the console when a socket is closed that is still connecting, so it may open
+ * first; one that does not for long is closed all the same, or the dials at a frozen node would pile up.
+ */
 const giveUp = (dial: WebSocket, timer: ReturnType<typeof setTimeout>): void => {
   clearTimeout(timer)
-  silence(dial).close()
+  silence(dial)
+  if (dial.readyState !== WebSocket.CONNECTING) return dial.close()
+  const last = setTimeout(() => dial.close(), LET_GO_MS)
+  dial.onopen = () => dial.close()
+  dial.onclose = () => clearTimeout(last)
 }
