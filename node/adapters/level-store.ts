@@ -27,7 +27,9 @@ export interface LevelStoreOptions {
   readonly createDatabase?: (directory: string) => Database
 }
 
-const LOG_BYTES_MAX = 8 * 1024 * 1024
+const LOG_BYTES_MAX = 4 * 1024 * 1024
+/** LevelDB's default of 4 MiB is one large record; a table is written whenever it is full. */
+const WRITE_BUFFER_BYTES = 16 * 1024 * 1024
 /** While the log is longer than this many bounds, commits wait for the checkpoint to catch up [COR3]. */
 const LOG_OVERRUN_MAX = 4
 
@@ -49,7 +51,7 @@ export const openLevelStore = async (options: LevelStoreOptions): Promise<Store>
   }
 }
 
-const createClassicLevel = (directory: string): Database => new ClassicLevel<Uint8Array, Uint8Array>(directory, { keyEncoding: 'view', valueEncoding: 'view' })
+const createClassicLevel = (directory: string): Database => new ClassicLevel<Uint8Array, Uint8Array>(directory, { keyEncoding: 'view', valueEncoding: 'view', writeBufferSize: WRITE_BUFFER_BYTES })
 
 class LevelStore implements Store {
   readonly state: StoredState

@@ -8,7 +8,7 @@ import type { Documents, Head, NodeState } from './state.ts'
 
 export const createDocuments = (): Documents => ({
   heads: new Map(), touches: [], loaded: new Map(), loading: new Map(), unapplied: new Set(), quarantined: new Set(),
-  byAccount: new Map(), buckets: new Uint32Array(BUCKET_COUNT * 2), root: ZERO, unloadedMs: 0
+  byAccount: new Map(), buckets: new Uint32Array(BUCKET_COUNT * 2), root: ZERO, bytes: 0, unloadedMs: 0
 })
 
 const addToSums = (documents: Documents, name: DocumentName, digest: Digest, sign: 'plus' | 'minus'): void => {
@@ -29,6 +29,7 @@ const accountOf = (name: DocumentName): string | null => {
 
 const addHead = (documents: Documents, name: DocumentName, head: Head): void => {
   documents.heads.set(name, head)
+  documents.bytes += head.bytes
   const account = accountOf(name)
   if (account === null) return
   const names = documents.byAccount.get(account)
@@ -53,6 +54,7 @@ export const noteTouch = (node: NodeState, name: DocumentName, seq: CommitNumber
   if (head === undefined) addHead(documents, name, { seq, digest: documents.loaded.has(name) ? ZERO : null, bytes })
   else {
     head.bytes += bytes
+    documents.bytes += bytes
     if (head.seq === seq && documents.loaded.has(name)) return
     head.seq = seq
   }
@@ -94,6 +96,7 @@ export const forgetDigest = (node: NodeState, name: DocumentName): void => {
   if (head === undefined) return
   if (head.digest !== null) addToSums(documents, name, head.digest, 'minus')
   documents.heads.delete(name)
+  documents.bytes -= head.bytes
   documents.unapplied.delete(name)
   documents.quarantined.delete(name)
   const account = accountOf(name)

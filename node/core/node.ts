@@ -32,7 +32,7 @@ export const createNode = (): NodeState => {
     effects: [], stopped: false, phase: 'starting', phaseSinceMs: 0, wasReady: false, bootCommit: 0, pinned: new Set(), tickedMs: -Infinity, alone: null, drainSinceMs: null,
     metaChanged: false, documents: createDocuments(), changes: [], news: [], loadedNow: [], peers: new Map(), pidByLink: new Map(), members: createMembers(),
     coordinator: createCoordinator(), asking: new Map(), questions: [], heldBack: [], nextId: 0, directory: createDirectory(), calls: requests.createCalls(), waitingAnswers: [],
-    clients: clients.createClients(), streams: streams.createStreams(), history: [], recent: [], undelivered: new Set(), told: { nodes: '', holders: '' }
+    clients: clients.createClients(), streams: streams.createStreams(), history: [], recent: [], undelivered: new Set(), told: { nodes: '', holders: '', identity: '' }
   }
   // The rest is set by the start event, without which step() refuses every other.
   return node as NodeState
@@ -182,7 +182,7 @@ const tellNodes = (node: NodeState): void => {
   const holding = node.desk.holders.join()
   if (nodes !== node.told.nodes) clients.onNodesChanged(node.desk, node.clients)
   if (holding !== node.told.holders) notifyProduct(node)
-  node.told = { nodes, holders: holding }
+  node.told = { ...node.told, nodes, holders: holding }
 }
 
 const endTurn = (node: NodeState): void => {
@@ -197,9 +197,18 @@ const endTurn = (node: NodeState): void => {
 
 // ---- storage
 
+/** Tells the shell whom handshakes prove from now on: the boot and the cluster as they are on disk, whenever either has changed. */
+const identify = (node: NodeState): void => {
+  const { pid, nodeId, boot, clusterId } = node.meta
+  const identity = `${boot} ${clusterId}`
+  if (node.told.identity === identity) return
+  node.told.identity = identity
+  node.effects.push({ type: 'identify', pid, nodeId, boot, clusterId })
+}
+
 const onCommitted = (node: NodeState, seq: number): void => {
   const pending = becomeCommitted(node, seq)
-  if (seq === node.bootCommit) node.effects.push({ type: 'identify', pid: node.meta.pid, nodeId: node.meta.nodeId, boot: node.meta.boot, clusterId: node.meta.clusterId })
+  if (seq >= node.bootCommit && !node.metaChanged) identify(node)
   replication.pushCommit(node, pending)
   links.releaseHeldBack(node)
   catchUp.continuePulls(node)

@@ -189,6 +189,7 @@ const onMessage = (node: NodeState, peer: Peer | null, from: Pid, message: Exclu
 const onHello = (node: NodeState, peer: Peer, hello: Extract<PeerMessage, { type: 'hello' }>): void => {
   // Whom this run has met before has seen this run's boot; from anyone else the same boot means another run of a copied directory.
   if (hello.bootSeen > node.meta.boot || (hello.bootSeen === node.meta.boot && !peer.isMet)) raiseBoot(node, hello.bootSeen)
+  if (isForeign(node, hello.clusterId)) return refuseForeign(node, peer)
   peer.helloSeen = true
   peer.refusal = null
   peer.isMet = true
@@ -201,6 +202,14 @@ const onHello = (node: NodeState, peer: Peer, hello: Extract<PeerMessage, { type
   peer.synced = false
   catchUp.startPull(node, peer, 'feed')
   updateView(node)
+}
+
+/** Two clusters never merge, whatever secret their operator gave them; one that is empty belongs to none yet [RDY1]. */
+const isForeign = (node: NodeState, clusterId: string): boolean => clusterId !== '' && node.meta.clusterId !== null && clusterId !== node.meta.clusterId
+
+const refuseForeign = (node: NodeState, peer: Peer): void => {
+  if (peer.link !== null) node.effects.push({ type: 'close-link', link: peer.link, reason: 'foreign-cluster' })
+  onRefused(node, peer.pid, 'foreign-cluster')
 }
 
 /** A peer saw a later run of this very directory: it is an old copy. It takes a boot above, and that is proven from now on [REP1]. */

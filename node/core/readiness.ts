@@ -10,7 +10,7 @@ import { addMember, setClusterId } from '../../crdt-schema/members.ts'
 import { FAST_IN_ROW, commitAgeMs } from './commits.ts'
 import { stepDown } from './coordinator.ts'
 import type { Phase } from './desk.ts'
-import { editDocument, isDirectoryDocument, pinDocument } from './documents.ts'
+import { dropDocuments, editDocument, isDirectoryDocument, isGone, pinDocument } from './documents.ts'
 import { failAsking } from './granting.ts'
 import { memberUrls } from './links.ts'
 import { readyInView } from './members.ts'
@@ -68,7 +68,11 @@ export const becomeSyncing = (node: NodeState, reason: string): void => {
 
 /** Each tick: moves the phase on, or back. */
 export const tendReadiness = (node: NodeState): void => {
-  if (node.phase === 'starting' && node.commits.committedThrough >= node.bootCommit && isDirectoryLoaded(node)) setPhase(node, 'recovering')
+  if (node.phase === 'starting' && node.commits.committedThrough >= node.bootCommit && isDirectoryLoaded(node)) {
+    // A crash between a fact and the rows it removes leaves rows that count no more [DOC8].
+    dropDocuments(node, [...node.documents.heads.keys()].filter((name) => isGone(node, name)))
+    setPhase(node, 'recovering')
+  }
   if (node.phase === 'recovering' || node.phase === 'syncing') {
     if (node.meta.clusterId === null) tendEmpty(node)
     else if (isSynced(node)) {

@@ -67,6 +67,8 @@ export interface Documents {
   /** Sums of table terms: 4,096 buckets as pairs (high, low), and over all. */
   readonly buckets: Uint32Array
   root: Digest
+  /** Stored bytes of all documents. */
+  bytes: number
   unloadedMs: number
 }
 
@@ -329,8 +331,8 @@ export interface NodeState {
   waitingAnswers: CallId[]
   clients: Clients
   streams: Streams
-  /** What attached clients were last told of nodes and holders. */
-  told: { nodes: string; holders: string }
+  /** What attached clients were last told of nodes and holders, and the shell of this run's identity. */
+  told: { nodes: string; holders: string; identity: string }
   /** Last ten minutes of what happened, for the cluster view. */
   readonly history: { readonly at: number; readonly kind: string; readonly pid: Pid }[]
   readonly recent: { readonly seq: CommitNumber; pids: readonly Pid[] }[]
