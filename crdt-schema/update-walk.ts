@@ -194,7 +194,7 @@ const findContainer = (walk: Walk, id: StructId): Place | WalkFault => {
   }
   const struct = walkedStruct(walk, id)
   const { type } = struct.content
-  if (walk.places.get(struct) === VOID || type === 'gc' || type === 'deleted') return VOID
+  if (type === 'gc' || type === 'deleted') return VOID
   return type === 'text' ? { type: 'text', text: textName(id) } : 'bad-update'
 }
 

@@ -271,6 +271,7 @@ test('[SYN5] a few bytes that announce millions of structs, deletes or values ar
     [1, 1, 5, 0, 0, ...Array.from({ length: 20 }, () => 0x80), 0, 0],
     [1, 1, 5, 0, 0, 0, 0],
     [1, 1, 5, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f, 0],
+    [0, 0, 0],
   ]
   for (const giant of giants) assert.is(judge(new Uint8Array(giant)), 'bad-update', String(giant))
   const nested = createEncoder()
@@ -305,6 +306,8 @@ test('[SYN5] roots, keys and values that are not of the room are refused', () =>
   for (const [code, update] of cases) assert.is(judge(update), code)
   assert.is(judge(forge('marks', `o:${messageId}`, 'soon'), 'marks'), 'bad-value')
   assert.is(judge(forge('marks', `x:${messageId}`, 1), 'marks'), 'bad-key')
+  assert.is(judge(forge('marks', `k:${messageId}`, ['f', { opened: [messageId] }]), 'marks'), 'applicable')
+  assert.is(judge(forge('marks', `k:${messageId}`, ['f', JSON.parse('{ "__proto__": { "opened": [] } }')]), 'marks'), 'bad-update')
   assert.is(judge(forge('drafts', `${draftId}.selected`, true), 'marks'), 'bad-root')
   const list = createReplica(7)
   list.getArray('outbox').push([1])
@@ -351,6 +354,22 @@ test('[SYN5] typing goes on into a draft that another device purged: it passes, 
   }
   // The same ids claimed for another place.
   assert.is(judge(handMade([[2, 1, valueAt('settings', 'a', 1), valueAt('settings', 'a', 1), longValueAt('settings', 'a', 9)]]), 'drafts', node), 'bad-update')
+})
+
+test('[SYN5] a shared text holds characters only: no values, no attributes', () => {
+  const doc = createReplica(1)
+  drafts.createDraft(doc, { id: draftId, editedMs: at(0), text: 'held' })
+  const inText = (info: number, write: StructWriter): Uint8Array => handMade([[7, 0, encoder => {
+    writeUint8(encoder, info)
+    for (const number of [0, 1, 0]) writeVarUint(encoder, number) // the parent by id: the text
+    write(encoder)
+  }]])
+  const oneValue: StructWriter = encoder => (writeVarUint(encoder, 1), writeAny(encoder, true))
+  const string: StructWriter = encoder => writeVarString(encoder, 'x')
+  assert.is(judge(inText(4, string), 'drafts', doc), 'applicable')
+  assert.is(judge(inText(8, oneValue), 'drafts', doc), 'bad-value')
+  assert.is(judge(inText(7, encoder => writeVarUint(encoder, 2)), 'drafts', doc), 'bad-value')
+  assert.is(judge(inText(0x24, encoder => (writeVarString(encoder, 'bold'), string(encoder))), 'drafts', doc), 'bad-key')
 })
 
 test('[SYN5] a struct between neighbours of two places is refused', () => {

@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ids from '../../crdt-schema/ids.ts'
-import { aDraftId, aMessageId, anAccount, holds } from './replicas.ts'
+import { aDraftId, aMessageId, accountIds, anAccount, draftIds, holds } from './replicas.ts'
 
 const test = suite('ids')
 const TIME_MAX = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
@@ -51,6 +51,9 @@ test('[DEL8] the id of a sent draft follows the draft, the recipients and the te
     }),
     500,
   )
+  const [draft, account] = [draftIds[0] as ids.DraftId, accountIds[0] as string]
+  assert.is(ids.draftToMessageId(draft, [[account, 'ana']], 'x'), ids.draftToMessageId(draft, [[account, 'renamed']], 'x'))
+  assert.is.not(ids.draftToMessageId(draft, [['', 'ana']], 'x'), ids.draftToMessageId(draft, [['', 'ben']], 'x'))
 })
 
 test('[COO5] a request makes one account, whoever asks', () => {
