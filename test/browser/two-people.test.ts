@@ -22,7 +22,7 @@ test.after(async ({ browser, cluster }) => {
   await cluster.close()
 })
 
-test('both greetings; what is wrong with a name or password is said under its field', async ({ ana, ben, cluster }) => {
+test('both greetings; what is wrong with a name or password is said under its field', async ({ browser, ana, ben, cluster }) => {
   const { page } = ana
   await page.goto(cluster.at(0).url)
   await page.getByRole('button', { name: 'Continue' }).click()
@@ -40,7 +40,7 @@ test('both greetings; what is wrong with a name or password is said under its fi
   await signUp(ben, cluster.at(1).url)
   await page.getByText('Hello, ana').waitFor()
 
-  const other = await openBrowserFor(ana.context.browser()!, 'ana')
+  const other = await openBrowserFor(browser, 'ana')
   await other.page.goto(cluster.at(2).url)
   await other.page.getByLabel('Your name').fill('ana')
   await other.page.getByRole('button', { name: 'Continue' }).click()
