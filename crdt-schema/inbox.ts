@@ -198,3 +198,30 @@ export const readRecalled = (doc: Y.Doc): Read<Set<MessageId>> => {
   const { value, skipped } = readEntries(doc, RECALLED, key => parseMessageId(key))
   return { value: new Set(value), skipped }
 }
+
+// ---- counting
+
+/** Whether an entry of `messages` is the sender's own copy, of which each message has one. */
+const isOwnCopy = (value: unknown, owner: AccountId): boolean => Array.isArray(value) && Array.isArray(value[0]) && value[0][0] === owner
+
+/** How many messages the owner of this document sent in its month; a recount of everything. */
+export const countSent = (doc: Y.Doc, owner: AccountId): number => {
+  let count = 0
+  for (const value of doc.getMap(MESSAGES).values()) if (isOwnCopy(value, owner)) count++
+  return count
+}
+
+/** The keys of `messages` that a transaction set for the first time, counted as countSent does: what it added to that count. */
+export const countSentIn = ({ doc, changed, beforeState }: Y.Transaction, owner: AccountId): number => {
+  const messages: Y.Map<unknown> = doc.getMap(MESSAGES)
+  let count = 0
+  for (const [type, keys] of changed) {
+    if (!Object.is(type, messages)) continue
+    for (const key of keys) {
+      const item = key === null ? undefined : messages._map.get(key)
+      const isNew = item !== undefined && item.left === null && item.id.clock >= (beforeState.get(item.id.client) ?? 0)
+      if (isNew && isOwnCopy(messages.get(key ?? ''), owner)) count++
+    }
+  }
+  return count
+}

@@ -3,8 +3,7 @@
 
 import { crc32 } from 'node:zlib'
 import type { DocumentName } from '../../crdt-schema/ids.ts'
-import type { Digest } from '../core/digest.ts'
-import type { CommitNumber, CommitRecord, DocumentHead } from '../core/events.ts'
+import type { CommitNumber, CommitRecord, DocumentHead, StoredDigest } from '../core/events.ts'
 import { META_KEY, OUTDATED_STATE_VECTOR, type Operation, type RowsHead, asideKey, encodeHead, encodeMeta, feedKey, headKey, logKey, rowKey, sealOf, stateVectorKey } from './level-records.ts'
 
 /** One batch, and what it changes in the log's state. */
@@ -23,7 +22,7 @@ export interface Delta {
   /** The latest commit that updated it; 0 if none did. */
   seq: CommitNumber
   /** As the newest commit that named it has it; undefined: none did. */
-  digest: Digest | null | undefined
+  digest: StoredDigest | null | undefined
 }
 
 /** What these commits, in order, did to each document they name. In one commit a removal wins over updates [DOC8]. */

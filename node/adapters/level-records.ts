@@ -7,8 +7,7 @@ import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import { keyEncoding } from 'y-leveldb'
 import { type DocumentName, toDocumentName } from '../../crdt-schema/ids.ts'
-import type { Digest } from '../core/digest.ts'
-import type { CommitNumber, CommitRecord } from '../core/events.ts'
+import type { CommitNumber, CommitRecord, StoredDigest } from '../core/events.ts'
 
 export type Operation =
   | { readonly type: 'put'; readonly key: Uint8Array; readonly value: Uint8Array }
@@ -114,16 +113,22 @@ const open = <Value>(key: Uint8Array, value: Uint8Array, read: (decoder: decodin
 const FORMAT = 1
 const NO_DIGEST = 0
 const WITH_DIGEST = 1
+const WITH_DIGEST_AND_MESSAGES = 2
 
-const writeDigest = (encoder: encoding.Encoder, digest: Digest | null): void => {
-  encoding.writeUint8(encoder, digest === null ? NO_DIGEST : WITH_DIGEST)
+const writeDigest = (encoder: encoding.Encoder, digest: StoredDigest | null): void => {
+  encoding.writeUint8(encoder, digest === null ? NO_DIGEST : digest.messages === undefined ? WITH_DIGEST : WITH_DIGEST_AND_MESSAGES)
   if (digest === null) return
   encoding.writeUint32(encoder, digest.high)
   encoding.writeUint32(encoder, digest.low)
+  if (digest.messages !== undefined) encoding.writeVarUint(encoder, digest.messages)
 }
 
-const readDigest = (decoder: decoding.Decoder): Digest | null =>
-  decoding.readUint8(decoder) === NO_DIGEST ? null : { high: decoding.readUint32(decoder), low: decoding.readUint32(decoder) }
+const readDigest = (decoder: decoding.Decoder): StoredDigest | null => {
+  const kind = decoding.readUint8(decoder)
+  if (kind === NO_DIGEST) return null
+  const digest = { high: decoding.readUint32(decoder), low: decoding.readUint32(decoder) }
+  return kind === WITH_DIGEST ? digest : { ...digest, messages: decoding.readVarUint(decoder) }
+}
 
 const readDocument = (decoder: decoding.Decoder): DocumentName => {
   const document = toDocumentName(decoding.readVarString(decoder))
@@ -172,7 +177,7 @@ export const decodeRecord = (key: Uint8Array, value: Uint8Array): CommitRecord |
 export interface RowsHead {
   /** The latest folded commit that touched it. */
   readonly seq: CommitNumber
-  readonly digest: Digest | null
+  readonly digest: StoredDigest | null
   readonly firstRow: number
   readonly nextRow: number
   /** Sum of the lengths of its rows. */

@@ -6,7 +6,7 @@ import type { DocumentName, Pid } from '../../crdt-schema/ids.ts'
 import { isBroken } from '../../crdt-schema/mutation.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
 import type { WireUpdate } from '../../crdt-schema/peer-wire.ts'
-import type { CommitNumber, CommitRecord } from './events.ts'
+import type { CommitNumber, CommitRecord, StoredDigest } from './events.ts'
 import { forgetDigest, noteTouch } from './heads.ts'
 import type { NodeState, OpenCommit, PendingCommit } from './state.ts'
 
@@ -54,12 +54,18 @@ export const logRemoval = (node: NodeState, document: DocumentName): void => {
   forgetDigest(node, document)
 }
 
+const storedDigest = (node: NodeState, document: DocumentName): StoredDigest | null => {
+  const head = node.documents.heads.get(document)
+  if (head?.digest == null) return null
+  return head.messages === 0 ? head.digest : { ...head.digest, messages: head.messages }
+}
+
 /** The next record, if something waits and nothing is being written. Called once per turn of the event loop [STO1]. */
 export const takeRecord = (node: NodeState): CommitRecord | null => {
   const { commits } = node
   if (commits.writing !== null || isOpenEmpty(node)) return null
   const open = commits.open
-  const digests = [...open.touched].map((document) => ({ document, digest: node.documents.heads.get(document)?.digest ?? null }))
+  const digests = [...open.touched].map((document) => ({ document, digest: storedDigest(node, document) }))
   const meta = node.metaChanged ? JSON.stringify(node.meta) : null
   node.metaChanged = false
   commits.writing = { record: open, sinceMs: node.now.monotonicMs }

@@ -3,10 +3,11 @@
 
 import * as Y from 'yjs'
 import { type DocumentName, MEMBERS_DOCUMENT, parseDocumentName } from '../../crdt-schema/ids.ts'
+import { countSent, countSentIn } from '../../crdt-schema/inbox.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
 import { logOwn, logReceived, logRemoval } from './commits.ts'
 import { addDigest, digestOfDocument, digestOfTransaction } from './digest.ts'
-import { setDigest } from './heads.ts'
+import { setDigest, setMessages } from './heads.ts'
 import { type LoadedDocument, type NodeState, log } from './state.ts'
 
 /** Rows that a document may gather before they are rewritten as one. */
@@ -71,13 +72,18 @@ const addLoaded = (node: NodeState, name: DocumentName, updates: readonly Uint8A
   doc.transact(() => { for (const update of updates) Y.applyUpdate(doc, update, PEER) }, PEER)
   const ref = parseDocumentName(name)
   doc.clientID = ref !== null && (ref.kind === 'marks' || ref.kind === 'drafts') ? node.clientIds.owner : node.clientIds.node
-  const loaded: LoadedDocument = { name, doc, digest: digestOfDocument(doc), pins, usedMs: node.now.monotonicMs, updatesSinceCompaction: updates.length }
+  const loaded: LoadedDocument = { name, doc, digest: digestOfDocument(doc), messages: ref?.kind === 'inbox' ? countSent(doc, ref.account) : 0, pins, usedMs: node.now.monotonicMs, updatesSinceCompaction: updates.length }
   node.documents.loaded.set(name, loaded)
   setDigest(node, name, loaded.digest)
+  setMessages(node, name, loaded.messages)
   if (isDirectoryDocument(name)) node.directory.indexDocument(name, doc)
   doc.on('afterTransaction', (transaction: Y.Transaction) => {
     loaded.digest = addDigest(loaded.digest, digestOfTransaction(transaction))
     setDigest(node, name, loaded.digest)
+    if (ref?.kind === 'inbox') {
+      loaded.messages += countSentIn(transaction, ref.account)
+      setMessages(node, name, loaded.messages)
+    }
     if (isDirectoryDocument(name)) node.news.push(node.directory.onTransaction(name, transaction))
   })
   doc.on('update', (update: Uint8Array, origin: unknown) => {
@@ -113,6 +119,8 @@ export const onLoadFailed = (node: NodeState, name: DocumentName, reason: string
   if (loading === undefined) return
   node.documents.loading.delete(name)
   quarantine(node, name, loading.pins, reason)
+  // What came since is in the log and not damaged: memory must not hold less than the disk.
+  for (const update of loading.updates) applyFromPeer(node, name, update)
 }
 
 const quarantine = (node: NodeState, name: DocumentName, pins: number, reason: string): void => {
@@ -148,7 +156,11 @@ export const receiveUpdate = (node: NodeState, name: DocumentName, update: Uint8
   logReceived(node, name, update)
   const loading = documents.loading.get(name)
   if (loading !== undefined) loading.updates.push(update)
-  const loaded = documents.loaded.get(name)
+  return applyFromPeer(node, name, update)
+}
+
+const applyFromPeer = (node: NodeState, name: DocumentName, update: Uint8Array): 'complete' | 'gap' => {
+  const loaded = node.documents.loaded.get(name)
   if (loaded === undefined) return 'complete'
   Y.applyUpdate(loaded.doc, update, PEER)
   return hasGap(loaded) ? 'gap' : 'complete'

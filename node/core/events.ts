@@ -29,12 +29,19 @@ export interface LoggedUpdate {
   readonly update: Uint8Array
 }
 
+/** What a document held when it was last applied: its digest, and how many messages it counts (absent: none). */
+export interface StoredDigest {
+  readonly high: number
+  readonly low: number
+  readonly messages?: number
+}
+
 /** What is kept in memory of every document, loaded or not. `digest` is null while logged updates were never applied. */
 export interface DocumentHead {
   readonly document: DocumentName
   /** The latest commit that touched it: its place in the feed. */
   readonly seq: CommitNumber
-  readonly digest: { readonly high: number; readonly low: number } | null
+  readonly digest: StoredDigest | null
   /** Sum of the lengths of its rows and log entries, in bytes. */
   readonly bytes: number
 }
@@ -47,7 +54,7 @@ export interface DocumentHead {
 export interface CommitRecord {
   readonly seq: CommitNumber
   readonly updates: readonly LoggedUpdate[]
-  readonly digests: readonly { readonly document: DocumentName; readonly digest: { readonly high: number; readonly low: number } | null }[]
+  readonly digests: readonly { readonly document: DocumentName; readonly digest: StoredDigest | null }[]
   readonly removed: readonly DocumentName[]
   /** JSON text of the node's own state (boot, promise, tentative grants, checkpoints …); null: unchanged. */
   readonly meta: string | null

@@ -8,7 +8,7 @@ import type { Documents, Head, NodeState } from './state.ts'
 
 export const createDocuments = (): Documents => ({
   heads: new Map(), touches: [], loaded: new Map(), loading: new Map(), unapplied: new Set(), quarantined: new Set(),
-  byAccount: new Map(), buckets: new Uint32Array(BUCKET_COUNT * 2), root: ZERO, bytes: 0, unloadedMs: 0
+  byAccount: new Map(), buckets: new Uint32Array(BUCKET_COUNT * 2), root: ZERO, bytes: 0, messages: 0, unloadedMs: 0
 })
 
 const addToSums = (documents: Documents, name: DocumentName, digest: Digest, sign: 'plus' | 'minus'): void => {
@@ -30,6 +30,7 @@ const accountOf = (name: DocumentName): string | null => {
 const addHead = (documents: Documents, name: DocumentName, head: Head): void => {
   documents.heads.set(name, head)
   documents.bytes += head.bytes
+  documents.messages += head.messages
   const account = accountOf(name)
   if (account === null) return
   const names = documents.byAccount.get(account)
@@ -40,7 +41,7 @@ const addHead = (documents: Documents, name: DocumentName, head: Head): void => 
 /** Takes in the heads that the store kept, in feed order. */
 export const restoreHeads = (documents: Documents, heads: readonly DocumentHead[]): void => {
   for (const { document, seq, digest, bytes } of [...heads].sort((a, b) => a.seq - b.seq)) {
-    addHead(documents, document, { seq, digest, bytes })
+    addHead(documents, document, { seq, digest, bytes, messages: digest?.messages ?? 0 })
     documents.touches.push({ seq, name: document })
     if (digest === null) documents.unapplied.add(document)
     else addToSums(documents, document, digest, 'plus')
@@ -51,7 +52,7 @@ export const restoreHeads = (documents: Documents, heads: readonly DocumentHead[
 export const noteTouch = (node: NodeState, name: DocumentName, seq: CommitNumber, bytes: number): void => {
   const { documents } = node
   const head = documents.heads.get(name)
-  if (head === undefined) addHead(documents, name, { seq, digest: documents.loaded.has(name) ? ZERO : null, bytes })
+  if (head === undefined) addHead(documents, name, { seq, digest: documents.loaded.has(name) ? ZERO : null, bytes, messages: 0 })
   else {
     head.bytes += bytes
     documents.bytes += bytes
@@ -64,7 +65,10 @@ export const noteTouch = (node: NodeState, name: DocumentName, seq: CommitNumber
   }
   const loaded = documents.loaded.get(name)
   if (loaded === undefined) markUnapplied(node, name)
-  else setDigest(node, name, loaded.digest)
+  else {
+    setDigest(node, name, loaded.digest)
+    setMessages(node, name, loaded.messages)
+  }
 }
 
 const markUnapplied = (node: NodeState, name: DocumentName): void => {
@@ -89,6 +93,14 @@ export const setDigest = (node: NodeState, name: DocumentName, digest: Digest): 
   addToSums(documents, name, digest, 'plus')
 }
 
+/** How many messages the document counts now. */
+export const setMessages = (node: NodeState, name: DocumentName, messages: number): void => {
+  const head = node.documents.heads.get(name)
+  if (head === undefined) return
+  node.documents.messages += messages - head.messages
+  head.messages = messages
+}
+
 /** The document counts as never seen [DOC8]. */
 export const forgetDigest = (node: NodeState, name: DocumentName): void => {
   const { documents } = node
@@ -97,6 +109,7 @@ export const forgetDigest = (node: NodeState, name: DocumentName): void => {
   if (head.digest !== null) addToSums(documents, name, head.digest, 'minus')
   documents.heads.delete(name)
   documents.bytes -= head.bytes
+  documents.messages -= head.messages
   documents.unapplied.delete(name)
   documents.quarantined.delete(name)
   const account = accountOf(name)

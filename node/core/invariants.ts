@@ -1,7 +1,8 @@
 // What holds of every node after each step, and between nodes. For the simulator and for tests; the shipped node asserts the cheap half as it goes.
 // Each check returns the words of its violation, or null.
 
-import { epochPid } from '../../crdt-schema/ids.ts'
+import { epochPid, parseDocumentName } from '../../crdt-schema/ids.ts'
+import { countSent } from '../../crdt-schema/inbox.ts'
 import { ZERO, addDigest, digestOfDocument, isEqualDigest, tableTerm } from './digest.ts'
 import type { NodeState } from './state.ts'
 
@@ -31,6 +32,8 @@ export const checkNodeDeeply = (node: NodeState): string | null => {
     const loaded = documents.loaded.get(name)
     if (loaded === undefined) continue
     if (head.digest === null || !isEqualDigest(loaded.digest, head.digest)) return `the head of ${name} has another digest than the document [STO3]`
+    const ref = parseDocumentName(name)
+    if (ref?.kind === 'inbox' && (loaded.messages !== countSent(loaded.doc, ref.account) || head.messages !== loaded.messages)) return `the messages of ${name} are miscounted`
     if (!isEqualDigest(loaded.digest, digestOfDocument(loaded.doc))) return `the digest of ${name} is not that of its content [STO3]`
   }
   return isEqualDigest(root, documents.root) ? null : 'the root digest is not the sum of its documents [REP2]'

@@ -20,7 +20,7 @@ export const ownRow = (node: NodeState): StateRow => {
     isSlow: node.commits.fastInRow < FAST_IN_ROW, holdsBack: node.now.monotonicMs < node.coordinator.holdUntilMs,
     behind: [...node.peers.values()].filter((peer) => peer.excluded || peer.missing.size > 0).map((peer) => peer.pid),
     root: documents.unapplied.size > 0 ? '' : digestToHex(documents.root), head: commits.committedThrough, acknowledged: commits.acknowledgedThrough,
-    wallMs: node.now.wallMs, upSinceMs: node.startedWallMs, messages: 0, sessions: node.directory.sessionCount(), bytes: documents.bytes
+    wallMs: node.now.wallMs, upSinceMs: node.startedWallMs, messages: documents.messages, sessions: node.directory.sessionCount(), bytes: documents.bytes
   }
 }
 

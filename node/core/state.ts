@@ -40,12 +40,16 @@ export interface Head {
   /** Null while updates in the log were never applied. */
   digest: Digest | null
   bytes: number
+  /** Messages its owner sent, as last counted. */
+  messages: number
 }
 
 export interface LoadedDocument {
   readonly name: DocumentName
   readonly doc: Y.Doc
   digest: Digest
+  /** Messages its owner sent. */
+  messages: number
   pins: number
   usedMs: number
   /** Updates since the rows were last written as one. */
@@ -67,8 +71,9 @@ export interface Documents {
   /** Sums of table terms: 4,096 buckets as pairs (high, low), and over all. */
   readonly buckets: Uint32Array
   root: Digest
-  /** Stored bytes of all documents. */
+  /** Stored bytes of all documents, and messages, each counted once. */
   bytes: number
+  messages: number
   unloadedMs: number
 }
 

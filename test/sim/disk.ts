@@ -9,8 +9,7 @@
 
 import type { DocumentName } from '../../crdt-schema/ids.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
-import type { Digest } from '../../node/core/digest.ts'
-import type { CommitNumber, CommitRecord, DocumentHead, StoredState } from '../../node/core/events.ts'
+import type { CommitNumber, CommitRecord, DocumentHead, StoredState, StoredDigest } from '../../node/core/events.ts'
 import { type LoadOutcome, type Store, StoreRefused } from '../../node/core/ports.ts'
 import type { Random } from './random.ts'
 import type { Schedule } from './schedule.ts'
@@ -49,7 +48,7 @@ interface DiskImage {
 
 interface StoredDocument {
   readonly seq: CommitNumber
-  readonly digest: Digest | null
+  readonly digest: StoredDigest | null
   readonly rows: readonly Uint8Array[]
   readonly isDamaged: boolean
 }
