@@ -195,6 +195,9 @@ const checkRemovals = (world: World, nodes: readonly Contents[]): string[] => {
     for (const node of nodes) {
       if (!isRemovedIn(node, deed.account)) found.push(`K4 ${deed.account.slice(0, 4)} left, but node ${node.pid} does not know`)
     }
+    for (const { pid, state } of world.processes) {
+      if (state?.desk.directory.exists(deed.account) === true) found.push(`K4 ${deed.account.slice(0, 4)} left, but node ${pid} still has the account`)
+    }
   }
   for (const node of nodes) {
     for (const [name, doc] of node.documents) {

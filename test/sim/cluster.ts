@@ -224,6 +224,7 @@ export const createWorld = (options: WorldOptions): World => {
       network.heal()
       for (const process of processes) {
         process.disk.heal()
+        process.setTrap(null)
         process.resume()
         process.start()
       }
@@ -249,6 +250,10 @@ export const coordinators = (world: World): readonly Pid[] =>
 
 /** The root digest of a node, or null while it has none. */
 export const rootOf = (state: NodeState): string | null => (state.documents.unapplied.size > 0 ? null : digestToHex(state.documents.root))
+
+/** What keeps the cluster from being whole, in words. */
+export const describeWhole = (world: World): string =>
+  world.processes.map(process => `${process.place} ${describeRole(process)}, digest ${process.state === null ? 'none' : (rootOf(process.state) ?? 'unapplied')}`).join('; ')
 
 /** Every node up, ready and of one content, and one of them coordinating. */
 export const isWhole = (world: World): boolean => {

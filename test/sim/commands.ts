@@ -1,7 +1,7 @@
 // What the lines of a scenario do to the world, faults and people alike. The words are listed in scenario.ts.
 
-import type { DraftId, MessageId } from '../../crdt-schema/ids.ts'
-import type { World } from './cluster.ts'
+import type { DraftId, MessageId, Pid } from '../../crdt-schema/ids.ts'
+import { type World, isWhole } from './cluster.ts'
 import type { Operation } from './history.ts'
 import type { Page } from './pages.ts'
 import type { Device, Person } from './people.ts'
@@ -22,6 +22,8 @@ export const createCommands = (world: World): Commands => {
   const texts = new Map<string, MessageId>()
   const sends = new Map<string, Operation>()
   const drafts = new Map<string, { readonly id: DraftId; text: string; readonly to: readonly Person[] }>()
+
+  const snapshots = new Set<Pid>()
 
   // ---- faults
 
@@ -50,6 +52,7 @@ export const createCommands = (world: World): Commands => {
       case 'wipe':
         return process.disk.wipe()
       case 'snapshot':
+        snapshots.add(process.pid)
         return process.disk.takeSnapshot()
       default:
         return process.disk.restoreSnapshot()
@@ -93,6 +96,20 @@ export const createCommands = (world: World): Commands => {
       world.network.setPath(place, other.place, fault)
       world.network.setPath(other.place, place, fault)
     }
+  }
+
+  /**
+   * An old copy of a node's directory is put back, and it starts on its own side. Only when all that was acknowledged is on the
+   * other nodes too: nothing is promised to a cluster whose only copy was rolled back.
+   */
+  const rollBack = (pid: Pid): void => {
+    const process = world.process(pid)
+    if (!isWhole(world) || world.isDiskLost() || !snapshots.has(pid)) return
+    world.counts.kills += 1
+    process.kill('process')
+    process.disk.restoreSnapshot()
+    isolate(String(pid), 'stall')
+    process.start()
   }
 
   const setDisk = ([pid, fault, duration]: readonly string[]): void => {
@@ -184,6 +201,7 @@ export const createCommands = (world: World): Commands => {
     if (PATH_WORDS.includes(first)) return runPathWord(first, rest[0] ?? '', rest[1])
     if (first === 'split') return split(rest.join(' '))
     if (first === 'isolate' || first === 'unite') return isolate(rest[0], first === 'isolate' ? 'stall' : 'open')
+    if (first === 'roll-back') return rollBack(toPid(rest[0]))
     if (first === 'parted') return void (world.isParted = true)
     if (first === 'disk') return setDisk(rest)
     if (first === 'trap') return setTrap(rest)

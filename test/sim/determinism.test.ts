@@ -1,3 +1,4 @@
+// deadline: 900 s
 // The same seed is the same run: every frame, commit and answer [COR2].
 
 import { suite } from 'uvu'

@@ -1,3 +1,4 @@
+// deadline: 900 s
 // A share of the fuzz: crashes, pauses, partitions and bad disks under people at work, then healing and every checker.
 // STARLING_SEED=17 replays one seed, and shrinks its plan if it fails.
 

@@ -6,7 +6,7 @@ import { type Random, createRandom } from './random.ts'
 import { runScenario } from './scenario.ts'
 
 /** What may go wrong in a plan. */
-export type FaultFamily = 'crash' | 'pause' | 'network' | 'disk'
+export type FaultFamily = 'crash' | 'pause' | 'network' | 'disk' | 'old-copy'
 
 export interface PlanOptions {
   readonly seed: string
@@ -40,13 +40,13 @@ export const createPlan = ({ seed, simulatedMs }: PlanOptions): Plan => {
   const nodes = random.chance(0.2) ? 5 : 3
   const families = chooseFamilies(random)
   // Without partitions and without a lone node that serves from old knowledge, nobody gets a name twice.
-  const alone = families.includes('network') ? random.pick(['10s', '3s']) : 'never'
+  const alone = families.includes('old-copy') ? '3s' : families.includes('network') ? random.pick(['10s', '3s']) : 'never'
   const entries = [...planPeople(random.fork('people'), simulatedMs), ...planFaults(random.fork('faults'), { nodes, families, simulatedMs })]
   const header = [`nodes ${nodes} skew ${random.pick(['0s', '2s'])} aloneMs ${alone}`, ...(families.includes('network') ? ['parted'] : []), 'start all', 'run 3s']
   return { seed, families, text: [...header, ...withRuns(entries), ...ENDING(nodes)].join('\n') }
 }
 
-const chooseFamilies = (random: Random): FaultFamily[] => random.pick<FaultFamily[]>([['crash'], ['crash', 'pause'], ['crash', 'disk'], ['network'], ['crash', 'pause', 'network'], ['crash', 'pause', 'disk']])
+const chooseFamilies = (random: Random): FaultFamily[] => random.pick<FaultFamily[]>([['crash'], ['crash', 'pause'], ['crash', 'disk'], ['network'], ['crash', 'pause', 'network'], ['crash', 'pause', 'disk'], ['network', 'old-copy']])
 
 interface Entry {
   readonly atMs: number
@@ -83,13 +83,13 @@ const planPeople = (random: Random, simulatedMs: number): Entry[] => {
   for (const page of PAGES) entries.push({ atMs: START_MS + 1_500, line: `${page} attaches via ${random.integer(0, 2)}` })
   const texts: string[] = []
   let drafts = 0
-  for (let atMs = START_MS + 2_000; atMs < simulatedMs; atMs += random.integer(20, 600)) {
+  for (let atMs = START_MS + 2_000; atMs < simulatedMs; atMs += random.integer(10, 400)) {
     const others = (count: number): string => random.shuffle(EVERYBODY).slice(0, count).join(' ')
     const via = random.integer(0, 2)
     const person = random.pick(PEOPLE)
     const page = random.pick(PAGES)
     const lines: (() => string)[] = [
-      ...Array.from({ length: 6 }, () => () => {
+      ...Array.from({ length: 9 }, () => () => {
         texts.push(`m${texts.length}`)
         return `${person} sends "${texts.at(-1)}" to ${others(random.integer(1, 3))} via ${via}`
       }),
@@ -142,6 +142,7 @@ const planFault = (random: Random, family: FaultFamily, pid: number, nodes: numb
         [[`kill ${pid}`, `start ${pid}`], [`kill ${other}`, `start ${other}`]],
         [[`power-off ${pid}`, `start ${pid}`]],
         [[`restart ${pid}`, null]],
+        [[`lose-disk ${pid}`, `start ${pid}`]],
         [[`drain ${pid}`, `start ${pid}`]],
         [['kill all', 'start all']],
         [[`jump ${pid} ${random.pick(['+3600s', '-3600s', '+5s', '-5s'])}`, null]]
@@ -165,6 +166,8 @@ const planFault = (random: Random, family: FaultFamily, pid: number, nodes: numb
         [[`lose-disk ${pid}`, `start ${pid}`]],
         [[`disk ${pid} ${random.pick(['full', 'broken'])}`, `disk ${pid} ok`], [`run 0ms`, `start ${pid}`]]
       ])
+    case 'old-copy':
+      return random.pick<[string, string | null][]>([[[`snapshot ${pid}`, null]], [[`roll-back ${pid}`, `unite ${pid}`]], [[`roll-back ${pid}`, `unite ${pid}`]]])
   }
 }
 

@@ -279,7 +279,7 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
     end?.close()
     now.calls.delete(effect.call)
     springs('after-answer', [])
-    if (isStoredTwice(effect.body) && world.mayLoseDisk() && springs('after-stored-answer', [])) world.disk.wipe()
+    if (isStoredElsewhere(now.state, effect) && world.mayLoseDisk() && springs('after-stored-answer', [])) world.disk.wipe()
   }
 
   /** The password worker: one job at a time, a bounded queue. */
@@ -471,9 +471,18 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
 export const jsonToBytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
 export const bytesToJson = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes))
 
-/** The answer names two nodes or more on whose disks a write is. */
-const isStoredTwice = (body: unknown): boolean =>
-  typeof body === 'object' && body !== null && 'storedOn' in body && Array.isArray(body.storedOn) && body.storedOn.length > 1
+/**
+ * Whether [REP6] says that another disk holds what this answer calls stored: some node in view is ready, not behind, and lacks
+ * nothing that was acknowledged before. What it may lack of this very commit is what the fault is there to find.
+ */
+const isStoredElsewhere = (state: NodeState, { body, after }: Effect & { type: 'respond' }): boolean => {
+  if (typeof body !== 'object' || body === null || !('storedOn' in body)) return false
+  return state.members.view.some(pid => {
+    const peer = state.peers.get(pid)
+    if (peer === undefined || peer.excluded || peer.holdsThrough < peer.mustHold) return false
+    return state.members.rows.get(pid)?.row.phase === 'ready' && [...peer.missing].every(seq => seq >= after)
+  })
+}
 
 const brief = (body: unknown): string => {
   const text = JSON.stringify(body) ?? ''

@@ -8,6 +8,7 @@
 //   cut|stall 0-1 · stall 0>1 · delay 0>1 200ms · open 0-1 · blip 0-1 20ms · split 0 1 | 2
 //   isolate 0 · unite 0 · parted                       one node on its own side; parted: reads may be behind
 //   lose-disk 0                                        its machine burns down after its next "stored on 2 or more"
+//   roll-back 0                                        its last snapshot is put back and it starts alone, if all was whole
 //   jump 0 +3600s                                      the wall clock
 //   trap 0 before-send prepare [2]                     dies at such a moment, after letting 2 pass
 //   heal                                               no faults, everything runs
@@ -21,7 +22,7 @@
 import { type Pid, nameToKey } from '../../crdt-schema/ids.ts'
 import type { Config } from '../../node/core/config.ts'
 import { canonicalJson, checkWorld, countMessages, readContents } from './checkers.ts'
-import { type World, coordinators, createWorld, describeRole, isReady, isWhole } from './cluster.ts'
+import { type World, coordinators, createWorld, describeRole, describeWhole, isReady, isWhole } from './cluster.ts'
 import { type Commands, createCommands } from './commands.ts'
 import { ScenarioError, parseDuration, toPid } from './words.ts'
 
@@ -107,14 +108,25 @@ const runLine = (world: World, commands: Commands, line: string): readonly strin
 
 const expect = (world: World, what: string, withinMs: number): readonly string[] | null => {
   const [word = '', ...args] = what.split(/\s+/)
-  if (word === 'stored' || word === 'clean') {
-    world.runUntil(() => isWhole(world) && arePagesSettled(world) && isNobodyBusy(world), withinMs)
-    const findings = [...(isWhole(world) ? [] : [`not whole: ${world.processes.map(process => `${process.place} ${describeRole(process)}`).join('; ')}`]), ...checkWorld(world, { isPartitionFree: !world.isParted })]
-    return findings.length === 0 ? null : findings
-  }
+  if (word === 'stored') return expectStored(world, withinMs)
   const condition = conditionOf(world, word, args)
   return world.runUntil(condition.holds, withinMs) ? null : [`does not hold: ${condition.describe()}`]
 }
+
+/** Everything acknowledged is everywhere, once: judged when all is quiet, and again while the last frames may be under way. */
+const expectStored = (world: World, withinMs: number): readonly string[] | null => {
+  const untilMs = world.schedule.nowMs + withinMs
+  world.runUntil(() => isWhole(world) && arePagesSettled(world) && isNobodyBusy(world), withinMs)
+  const judge = (): string[] => [...(isWhole(world) ? [] : [`not whole: ${describeWhole(world)}`]), ...checkWorld(world, { isPartitionFree: !world.isParted })]
+  let findings = judge()
+  for (let waitMs = RECHECK_MS; findings.length > 0 && world.schedule.nowMs + waitMs <= untilMs; waitMs *= 2) {
+    world.run(waitMs)
+    findings = judge()
+  }
+  return findings.length === 0 ? null : findings
+}
+
+const RECHECK_MS = 200
 
 interface Condition {
   holds(): boolean
