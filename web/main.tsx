@@ -3,7 +3,7 @@
 import { render } from 'preact'
 import { createApi } from './link/api.ts'
 import { type NodeBook, createNodeBook } from './link/node-book.ts'
-import { forgetReplicas, listKeptRooms } from './link/replicas.ts'
+import { forgetReplicas, listKeptRooms, listReplicasAside, setReplicaAside } from './link/replicas.ts'
 import { createLink } from './link/sockets.ts'
 import { type App, createApp } from './model/app.ts'
 import type { Ports } from './model/ports.ts'
@@ -27,13 +27,16 @@ const main = (): void => {
     connect: (account, events) => createLink({ ...account, book, events }),
     listKeptRooms,
     forgetReplicas,
+    setReplicaAside,
+    listReplicasAside,
+    keepStorage: () => void navigator.storage?.persist?.(),
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
   }
   const app = createApp({ ports, remembered: book.nodes, fetch, fragment: location.hash })
   // The fragment holds the demo's token; it has no place in what a person copies or bookmarks.
   if (location.hash.startsWith('#demo=')) history.replaceState(null, '', location.pathname)
   listenToBrowser(app)
-  void keepShell(book)
+  void keepShell(book, app)
   const root = document.getElementById('root')
   if (root !== null) render(createAppView(app)(), root)
 }
@@ -54,19 +57,33 @@ const listenToBrowser = (app: App): void => {
 }
 
 /** Lets the service worker keep the page on this device, and tells it which nodes that copy may talk to. */
-const keepShell = async (book: NodeBook): Promise<void> => {
+const keepShell = async (book: NodeBook, app: App): Promise<void> => {
   if (!('serviceWorker' in navigator)) return // an insecure page: it works, but not after a reload without nodes
   const tell = async (): Promise<void> => {
     const { active } = await navigator.serviceWorker.ready
     active?.postMessage(book.nodes().map(({ url }) => new URL(url).origin))
   }
   try {
-    await navigator.serviceWorker.register(createWorkerUrl('/service-worker.js') as string)
+    watchForUpdate(await navigator.serviceWorker.register(createWorkerUrl('/service-worker.js') as string), app)
   } catch {
-    return // without a node there is nothing to fetch; the worker of an earlier visit goes on
+    // Without a node there is nothing to fetch; the worker of an earlier visit goes on.
   }
   book.watch(() => void tell())
   await tell()
+}
+
+/** A new version waits until the person asks for it: a reload under their hands would be worse than an old page. */
+const watchForUpdate = (registration: ServiceWorkerRegistration, app: App): void => {
+  const offer = (): void => {
+    const { waiting } = registration
+    if (waiting === null || navigator.serviceWorker.controller === null) return
+    app.offerUpdate(() => {
+      navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), { once: true })
+      waiting.postMessage('take-over')
+    })
+  }
+  offer()
+  registration.addEventListener('updatefound', () => registration.installing?.addEventListener('statechange', offer))
 }
 
 /** The one policy that the page's Content-Security-Policy lets make script URLs. */

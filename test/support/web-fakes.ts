@@ -4,6 +4,7 @@
 import * as Y from 'yjs'
 import type { AccountId } from '../../crdt-schema/ids.ts'
 import type { Api, ApiResult } from '../../web/link/api.ts'
+import type { AsideReplica } from '../../web/link/replicas.ts'
 import type { Link, LinkEvents, Room } from '../../web/link/sockets.ts'
 import type { Clock, Ports, Store } from '../../web/model/ports.ts'
 
@@ -144,11 +145,13 @@ export interface FakePorts extends Ports {
   /** The links that were opened, latest last. */
   readonly links: FakeLink[]
   readonly forgotten: string[][]
+  readonly aside: AsideReplica[]
 }
 
 export const createFakePorts = (api: Partial<Api> = {}): FakePorts => {
   const links: FakeLink[] = []
   const forgotten: string[][] = []
+  const aside: AsideReplica[] = []
   let counter = 0
   return {
     clock: createFakeClock(),
@@ -157,6 +160,10 @@ export const createFakePorts = (api: Partial<Api> = {}): FakePorts => {
     tabStore: createFakeStore(),
     links,
     forgotten,
+    aside,
+    setReplicaAside: async (replica) => void aside.push(replica),
+    listReplicasAside: async () => aside,
+    keepStorage: () => {},
     connect: (_account, events) => {
       const link = createFakeLink(events)
       links.push(link)

@@ -39,6 +39,8 @@ const openMail = async (): Promise<Opened> => {
     name: signal('ana'),
     remembered: [],
     kept: [],
+    rescued: [],
+    onRefused: ({ room }) => ended.push(`refused ${room}`),
     onEnded: (how) => ended.push(how),
   })
   await settle()
@@ -269,7 +271,10 @@ test('the end of a session is told, and as what', async () => {
   const { link, ended } = await openMail()
   link.events.onStatus({ status: 'ended', code: 4409 })
   link.events.onStatus({ status: 'ended', code: 4401 })
-  assert.equal(ended, ['taken-over', 'ended'])
+  link.events.onStatus({ status: 'ended', code: 4422 })
+  link.events.onRoomClosed(present(link.rooms.get(MARKS)), 4413)
+  link.events.onRoomClosed(present(link.rooms.get(INBOX)), 4403)
+  assert.equal(ended, ['taken-over', 'ended', `refused ${DRAFTS}`, `refused ${MARKS}`])
 })
 
 test('closing with `forget` leaves nothing of the account on the device', async () => {

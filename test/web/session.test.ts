@@ -8,7 +8,7 @@ import { createApp } from '../../web/model/app.ts'
 import { createSession } from '../../web/model/session.ts'
 import { createKeyboard } from '../../web/view/keys.ts'
 import { createCaretMove } from '../../web/view/drafts.tsx'
-import { ANA, BEN, createFakePorts, createFakeStore, settle } from '../support/web-fakes.ts'
+import { ANA, BEN, createFakePorts, createFakeStore, present, settle } from '../support/web-fakes.ts'
 
 const test = suite('session')
 
@@ -117,6 +117,34 @@ test('leaving with `forget` closes the link, forgets the rooms and tells a node 
   assert.is(ports.forgotten.length, 1)
   assert.ok(ports.links[0]?.isClosed)
   assert.equal(ended, ['token-ana current'])
+})
+
+test('[SYN4] a replica that a node refuses is put aside once, and what was written is in drafts again', async () => {
+  const ports = createFakePorts({
+    lookUpName: async (name) => ({ ok: true, value: { name, exists: true } }),
+    signIn: async () => signedIn(ANA, 'ana'),
+  })
+  const app = createApp({ ports, remembered: () => [], fetch: globalThis.fetch, fragment: '' })
+  await app.session.submitName('ana')
+  await app.session.submitPassword('right-password')
+  await settle()
+  const first = present(app.mail.value)
+  first.drafts.create({ text: 'half written' })
+  first.drafts.send([present(first.drafts.create({ to: [{ id: BEN, name: 'ben' }], text: 'not stored yet' }))])
+  await settle()
+  ports.links[0]?.events.onStatus({ status: 'ended', code: 4422 })
+  await settle()
+  assert.is(ports.aside.length, 1)
+  const second = present(app.mail.value)
+  assert.is.not(second, first)
+  ports.links[1]?.sync()
+  await settle()
+  assert.equal(second.drafts.rows.value.map(({ text }) => text).sort(), ['half written', 'not stored yet'])
+  assert.is(second.connection.banner.value?.kind, 'set-aside')
+  ports.links[1]?.events.onStatus({ status: 'ended', code: 4422 })
+  await settle()
+  assert.is(app.session.state.value.status, 'known')
+  assert.is(ports.aside.length, 1)
 })
 
 // ---- calls

@@ -3,6 +3,7 @@
 // browser never share one. Knows no sockets.
 
 import { IndexeddbPersistence, clearDocument } from 'y-indexeddb'
+import { createStores, openDB, rtop } from 'lib0/indexeddb'
 import * as Y from 'yjs'
 
 /** The origin of updates that another tab made; sockets pass them on, as that tab may be gone before it did. */
@@ -91,6 +92,38 @@ const shareWithTabs = (room: string, doc: Y.Doc, isKnownToThem: (origin: unknown
 export const forgetReplicas = async (rooms: readonly string[]): Promise<void> => {
   await Promise.all(rooms.map((room) => clearDocument(storeName(room))))
 }
+
+// ---- replicas that nodes refuse
+
+const ASIDE_STORE = 'starling-aside'
+const ASIDE_MAX = 20
+
+/** What this device had of a room when a node refused it for good [SYN4]: kept for its owner to download. */
+export interface AsideReplica {
+  readonly room: string
+  readonly atMs: number
+  readonly state: Uint8Array
+}
+
+/** Puts a replica aside and forgets it in its place, so that the room starts afresh. The replica must be closed. */
+export const setReplicaAside = async (replica: AsideReplica): Promise<void> => {
+  const database = await openAside()
+  await rtop(database.transaction('replicas', 'readwrite').objectStore('replicas').add(replica))
+  database.close()
+  await clearDocument(storeName(replica.room))
+}
+
+/** The replicas of an account that were put aside, newest first. */
+export const listReplicasAside = async (accountId: string): Promise<AsideReplica[]> => {
+  const database = await openAside()
+  const all: AsideReplica[] = await rtop(database.transaction('replicas').objectStore('replicas').getAll(null, ASIDE_MAX))
+  database.close()
+  return all.filter(({ room }) => room.startsWith(`${accountId}/`)).reverse()
+}
+
+const openAside = (): Promise<IDBDatabase> => openDB(ASIDE_STORE, (database) => createStores(database, [['replicas', { autoIncrement: true }]]))
+
+// ---- what is on this device
 
 /** The rooms of an account that this device has kept, so that a start without any node shows them. */
 export const listKeptRooms = async (accountId: string): Promise<string[]> => {

@@ -43,6 +43,8 @@ export interface LinkEvents {
   onSynced(room: Room): void
   onStored(room: Room, stored: StoredChanges): void
   onNodesNote(note: NodesNote): void
+  /** The node has spoken; told with each frame of the room that leads. */
+  onHeard(): void
   onRoomNote(note: RoomNote): void
   /** This room cannot go on as it is, though the session can. */
   onRoomClosed(room: Room, code: number): void
@@ -187,6 +189,7 @@ export const createLink = ({ accountId, token, book, events }: LinkOptions): Lin
         if (isLeader) {
           heardMs = performance.now()
           decide({ type: 'answered' })
+          events.onHeard()
         }
         if (isSyncFrame(frame, step1)) receipts.onStep1Received()
       },

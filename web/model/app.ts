@@ -6,9 +6,11 @@ import type { SessionJson } from '../../crdt-schema/api-shapes.ts'
 import { parseName } from '../../crdt-schema/ids.ts'
 import type { ApiCode } from '../link/api.ts'
 import type { NodeAddress } from '../link/fail-over.ts'
+import type { AsideReplica } from '../link/replicas.ts'
 import { type ClusterModel, createCluster } from './cluster.ts'
 import { type DemoModel, createDemo, findDemoAddress } from './demo.ts'
-import { type Mail, createMail } from './mail.ts'
+import type { DraftContent } from './drafts.ts'
+import { type Mail, type RefusedReplica, createMail } from './mail.ts'
 import type { Ports } from './ports.ts'
 import { type Preferences, createPreferences } from './preferences.ts'
 import { type Session, createSession } from './session.ts'
@@ -31,6 +33,11 @@ export interface App {
   removeAccount(password: string): Promise<Refusal | null>
   rename(name: string, password: string): Promise<Refusal | null>
   changePassword(password: string, newPassword: string): Promise<Refusal | null>
+  /** A newer version of the page waits; calling it reloads. */
+  readonly update: ReadonlySignal<(() => void) | null>
+  offerUpdate(reload: () => void): void
+  /** Copies that a node refused, for download. */
+  listAside(): Promise<readonly AsideReplica[]>
   listDevices(): Promise<readonly DeviceJson[] | null>
   signOutDevice(id: string): Promise<boolean>
 }
@@ -47,6 +54,7 @@ export const createApp = ({ ports, remembered, fetch, fragment }: AppOptions): A
   const { api, clock } = ports
   const session = createSession(ports)
   const mail = signal<Mail | null>(null)
+  const update = signal<(() => void) | null>(null)
   const account = computed(() => {
     const state = session.state.value
     return state.status === 'signed-in' || state.status === 'taken-over' ? state.account : null
@@ -57,7 +65,19 @@ export const createApp = ({ ports, remembered, fetch, fragment }: AppOptions): A
 
   let isRemoving = false
 
-  const openMail = async (): Promise<void> => {
+  /** Puts aside what a node refuses and starts that room afresh; once, since a second refusal would only repeat it. */
+  let hasSetAside = false
+  const setAside = async ({ room, state, texts }: RefusedReplica): Promise<void> => {
+    if (hasSetAside) return session.onEnded()
+    hasSetAside = true
+    const refused = mail.peek()
+    mail.value = null
+    await refused?.close({ forget: false })
+    await ports.setReplicaAside({ room, state, atMs: clock.nowMs() })
+    await openMail(texts)
+  }
+
+  const openMail = async (rescued: readonly DraftContent[] = []): Promise<void> => {
     const opening = account.peek()
     if (opening === null) return
     const kept = await ports.listKeptRooms(opening.id)
@@ -68,6 +88,8 @@ export const createApp = ({ ports, remembered, fetch, fragment }: AppOptions): A
       name: ownName,
       remembered: remembered(),
       kept,
+      rescued,
+      onRefused: (refused) => void setAside(refused),
       onEnded: (how) => {
         if (isRemoving) return // the removal has ended the session; its answer is on the way
         if (how === 'ended') session.onEnded()
@@ -139,6 +161,14 @@ export const createApp = ({ ports, remembered, fetch, fragment }: AppOptions): A
       const answer = await withToken((token) => api.changePassword(token, { password, newPassword }))
       if (answer === null) return 'no-server'
       return answer.ok ? null : toRefusal(answer.code)
+    },
+    update,
+    offerUpdate: (reload) => {
+      update.value = reload
+    },
+    listAside: async () => {
+      const id = account.peek()?.id
+      return id === undefined ? [] : ports.listReplicasAside(id)
     },
     listDevices: async () => {
       const answer = await withToken((token) => api.listSessions(token))

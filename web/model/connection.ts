@@ -2,7 +2,7 @@
 // The facts come from the link; how long they have lasted decides what is said, so a short hiccup says nothing.
 // Words are the view's; here are only states, numbers and moments.
 
-import { type ReadonlySignal, computed, effect, signal } from '@preact/signals'
+import { type ReadonlySignal, computed, effect, signal, untracked } from '@preact/signals'
 import type { NodesNote } from '../../crdt-schema/wire.ts'
 import type { NodeAddress } from '../link/fail-over.ts'
 import type { LinkStatus } from '../link/sockets.ts'
@@ -25,14 +25,19 @@ export type BannerState =
   | { readonly kind: 'lone' }
   | { readonly kind: 'back'; readonly stored: number; readonly arrived: number }
   | { readonly kind: 'disk-full' }
+  /** A node refused what this device had; it was put aside and its texts are drafts again. */
+  | { readonly kind: 'set-aside' }
 
-/** One move from node to node, as the cluster page shows it. */
+/** One move from node to node, as the cluster page shows it: by name. */
 export interface Move {
   readonly atMs: number
   readonly from: string | null
   readonly to: string
   readonly gapMs: number
 }
+
+/** The same by address: a page may be at a node before it has heard its number. */
+type Visit = Move
 
 export interface ConnectionModel {
   readonly chip: ReadonlySignal<ChipState>
@@ -49,7 +54,9 @@ export interface ConnectionModel {
   onStatus(status: LinkStatus): void
   onSynced(isSynced: boolean): void
   onNodesNote(note: NodesNote): void
+  onHeard(): void
   onDiskFull(): void
+  onSetAside(): void
   close(): void
 }
 
@@ -57,6 +64,8 @@ export const QUIET_MS = 400
 export const CATCHING_UP_MS = 1000
 export const BANNER_MS = 3000
 export const OFFLINE_MS = 3000
+/** Time for another node to answer, however long the last one was silent. */
+export const GRACE_MS = 1000
 export const BACK_MS = 4000
 const SETTLE_MS = 500
 const MOVES_MAX = 100
@@ -75,10 +84,11 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
   const nodes = signal<readonly NodeAddress[]>(remembered)
   const isSynced = signal(false)
   const node = signal<NodeAddress | null>(null)
-  const moves = signal<readonly Move[]>([])
+  const visits = signal<readonly Visit[]>([])
   const lastContactMs = signal<number | null>(null)
   const dismissed = signal(false)
   const isDiskFull = signal(false)
+  const isSetAside = signal(false)
   const back = signal<{ stored: number; arrived: number } | null>(null)
   let lostMs = clock.nowMs()
   let inboxAtLoss = inboxCount.value
@@ -86,14 +96,14 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
 
   const isOpen = computed(() => link.value.status === 'open')
   const cancels = new Set<() => void>()
-  /** True once `condition` has held for `ms` without a break. */
-  const lasting = (condition: ReadonlySignal<boolean>, ms: number): ReadonlySignal<boolean> => {
+  /** True once `condition` has held for `ms()` without a break. */
+  const lasting = (condition: ReadonlySignal<boolean>, ms: () => number): ReadonlySignal<boolean> => {
     const holds = signal(false)
     let cancel = (): void => {}
     const stop = effect(() => {
       cancel()
       if (condition.value) {
-        cancel = clock.after(ms, () => {
+        cancel = clock.after(untracked(ms), () => {
           holds.value = true
         })
       } else holds.value = false
@@ -106,13 +116,14 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
   }
 
   const isDown = computed(() => !isOpen.value)
-  const isOffline = lasting(isDown, OFFLINE_MS)
-  const isSlowToConnect = lasting(isDown, QUIET_MS)
+  // A node that fell silent has been silent for a while when it is given up.
+  const isOffline = lasting(isDown, () => Math.max(GRACE_MS, OFFLINE_MS - (clock.nowMs() - (lastContactMs.value ?? clock.nowMs()))))
+  const isSlowToConnect = lasting(isDown, () => QUIET_MS)
   const isUnsynced = computed(() => isOpen.value && !isSynced.value)
-  const isCatchingUp = lasting(isUnsynced, CATCHING_UP_MS)
-  const isCatchingUpLong = lasting(isUnsynced, BANNER_MS)
+  const isCatchingUp = lasting(isUnsynced, () => CATCHING_UP_MS)
+  const isCatchingUpLong = lasting(isUnsynced, () => BANNER_MS)
   const isPending = computed(() => pendingCount.value > 0)
-  const isSaving = lasting(isPending, QUIET_MS)
+  const isSaving = lasting(isPending, () => QUIET_MS)
 
   const members = computed(() =>
     nodes.value.flatMap(({ pid, status }) => (pid === null || status === 'removed' ? [] : [pid])).sort((a, b) => a - b),
@@ -130,6 +141,8 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
     const url = status.next
     return url === null || url === node.value?.url ? null : labelOf(nodes.value.find((known) => known.url === url) ?? null)
   })
+
+  const labelOfUrl = (url: string): string => labelOf(nodes.value.find((known) => known.url === url) ?? { pid: null, url, status: 'unknown' })
 
   const chip = computed((): ChipState => {
     const label = labelOf(node.value)
@@ -149,6 +162,7 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
 
   const banner = computed((): BannerState | null => {
     if (isDiskFull.value) return { kind: 'disk-full' }
+    if (isSetAside.value) return { kind: 'set-aside' }
     if (isOffline.value) return { kind: 'offline', lastContactMs: lastContactMs.value }
     if (back.value !== null) return { kind: 'back', ...back.value }
     if (isCatchingUpLong.value) return { kind: 'catching-up' }
@@ -161,8 +175,8 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
     const from = node.value
     const atMs = clock.nowMs()
     if (from?.url !== url) {
-      const move = { atMs, from: from === null ? null : labelOf(from), to: labelOf(next), gapMs: from === null ? 0 : atMs - lostMs }
-      moves.value = [...moves.value, move].slice(-MOVES_MAX)
+      const visit = { atMs, from: from?.url ?? null, to: url, gapMs: from === null ? 0 : atMs - lostMs }
+      visits.value = [...visits.value, visit].slice(-MOVES_MAX)
     }
     node.value = next
     lastContactMs.value = atMs
@@ -191,16 +205,16 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
     lastContactMs,
     members,
     ready,
-    moves,
+    moves: computed(() => visits.value.map(({ from, to, ...visit }) => ({ ...visit, from: from === null ? null : labelOfUrl(from), to: labelOfUrl(to) }))),
     dismiss: () => {
       dismissed.value = true
       isDiskFull.value = false
+      isSetAside.value = false
     },
     onStatus: (status) => {
       const wasOpen = isOpen.value
       if (wasOpen && status.status !== 'open') {
         lostMs = clock.nowMs()
-        lastContactMs.value = lostMs
         inboxAtLoss = inboxCount.value
       }
       if (status.status === 'open') onOpened(status.url)
@@ -212,13 +226,20 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
     },
     onNodesNote: (note) => {
       nodes.value = note.nodes
-      lastContactMs.value = clock.nowMs()
       const url = node.value?.url
       const told = note.nodes.find((known) => known.url === url)
       if (told !== undefined) node.value = told
     },
+    onHeard: () => {
+      // To the second: it is looked at by people.
+      const nowMs = Math.floor(clock.nowMs() / 1000) * 1000
+      if (nowMs !== lastContactMs.peek()) lastContactMs.value = nowMs
+    },
     onDiskFull: () => {
       isDiskFull.value = true
+    },
+    onSetAside: () => {
+      isSetAside.value = true
     },
     close: () => {
       stopWatching()

@@ -9,7 +9,7 @@ import type { Person } from '../../crdt-schema/inbox.ts'
 import type { Room } from '../link/sockets.ts'
 import type { Ledger } from './ledger.ts'
 import type { DraftsKey } from './mailbox.ts'
-import { randomId } from './ports.ts'
+import { ID_RANDOM_BYTES } from './ports.ts'
 
 export type DraftError = 'no-recipient' | 'empty' | 'too-large' | 'outbox-full'
 
@@ -157,7 +157,7 @@ export const createDrafts = ({ room, ledger, nowMs, ownName, random, onSent, onD
       return selected === live.value.length ? 'all' : 'some'
     }),
     create: ({ to = [], text = '' } = {}) => {
-      const id = mintDraftId(now(), random(randomId))
+      const id = mintDraftId(now(), random(ID_RANDOM_BYTES))
       let isMade = false
       change(id, () => {
         isMade = createDraft(doc, { id, editedMs: now(), to, text }).ok

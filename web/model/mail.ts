@@ -3,13 +3,14 @@
 
 import { type ReadonlySignal, computed, signal } from '@preact/signals'
 import type { AccountId } from '../../crdt-schema/ids.ts'
-import { sharesReceipts, setSharesReceipts } from '../../crdt-schema/drafts.ts'
+import { encodeStateAsUpdate } from 'yjs'
+import { readDrafts, setSharesReceipts, sharesReceipts } from '../../crdt-schema/drafts.ts'
 import { CLOSE_CODES } from '../../crdt-schema/wire.ts'
 import type { NodeAddress } from '../link/fail-over.ts'
-import type { Link, LinkEvents } from '../link/sockets.ts'
+import type { Link, LinkEvents, Room } from '../link/sockets.ts'
 import type { SignedInAccount } from './accounts.ts'
 import { type ConnectionModel, createConnection } from './connection.ts'
-import { type DraftsModel, createDrafts } from './drafts.ts'
+import { type DraftContent, type DraftsModel, createDrafts } from './drafts.ts'
 import { createLedger } from './ledger.ts'
 import { type DraftsKey, type MailboxModel, createMailbox } from './mailbox.ts'
 import { type PeopleModel, createPeople } from './people.ts'
@@ -42,6 +43,12 @@ export interface OnlyHere {
   readonly text: string
 }
 
+export interface RefusedReplica {
+  readonly room: string
+  readonly state: Uint8Array
+  readonly texts: readonly DraftContent[]
+}
+
 export interface MailOptions {
   readonly ports: Ports
   readonly account: SignedInAccount
@@ -49,9 +56,16 @@ export interface MailOptions {
   readonly remembered: readonly NodeAddress[]
   readonly kept: readonly string[]
   readonly onEnded: (how: 'ended' | 'taken-over') => void
+  /** A node will not take what this device has of a room, now or ever [SYN4]. */
+  readonly onRefused: (refused: RefusedReplica) => void
+  /** Texts of a replica that was refused: they become drafts when the node's side is here. */
+  readonly rescued: readonly DraftContent[]
 }
 
-export const createMail = ({ ports, account, name, remembered, kept, onEnded }: MailOptions): Mail => {
+/** Codes after which the replica itself is what a node will not have. */
+const REFUSED: readonly number[] = [CLOSE_CODES.tooLarge, CLOSE_CODES.badUpdate]
+
+export const createMail = ({ ports, account, name, remembered, kept, onEnded, onRefused, rescued }: MailOptions): Mail => {
   const { clock, api, deviceStore, random } = ports
   const owner = account.id
   const ledger = createLedger<DraftsKey>()
@@ -65,15 +79,20 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded }: 
   const events: LinkEvents = {
     onStatus: (status) => {
       connection.onStatus(status)
-      if (status.status === 'ended') onEnded(status.code === CLOSE_CODES.signedInElsewhere ? 'taken-over' : 'ended')
+      if (status.status !== 'ended') return
+      if (REFUSED.includes(status.code)) onRefused(describeRefused(rooms.drafts))
+      else onEnded(status.code === CLOSE_CODES.signedInElsewhere ? 'taken-over' : 'ended')
     },
     onSynced: (room) => {
-      if (room === rooms.drafts) connection.onSynced(room.isSynced())
+      if (room !== rooms.drafts) return
+      connection.onSynced(room.isSynced())
+      if (room.isSynced()) enterRescued()
     },
     onStored: (room, stored) => {
       if (room === rooms.drafts) ledger.onStored(stored)
       else mailbox.onMarksStored(room.name, stored)
     },
+    onHeard: () => connection.onHeard(),
     onNodesNote: (note) => {
       offsetMs = note.time - clock.nowMs()
       connection.onNodesNote(note)
@@ -82,7 +101,24 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded }: 
       rooms.onNote(note)
       mailbox.onRoomNote(note)
     },
-    onRoomClosed: () => {}, // a month that a node refuses stays as this device has it
+    onRoomClosed: (room, code) => {
+      if (REFUSED.includes(code)) onRefused(describeRefused(room))
+    },
+  }
+
+  const describeRefused = (room: Room): RefusedReplica => ({
+    room: room.name,
+    state: encodeStateAsUpdate(room.doc),
+    texts: room !== rooms.drafts ? [] : [...drafts.rows.peek().filter(({ isDiscarded }) => !isDiscarded), ...mailbox.sent.peek().filter(({ state }) => state.status === 'waiting')],
+  })
+
+  let toRescue = rescued
+  /** Once the node's drafts are here: those that it had got need not be written again. */
+  const enterRescued = (): void => {
+    const known = new Set(readDrafts(doc).value.map(({ text }) => text))
+    for (const { to = [], text = '' } of toRescue) if (text !== '' && !known.has(text)) drafts.create({ to, text })
+    if (toRescue.length > 0) connection.onSetAside()
+    toRescue = []
   }
 
   const link: Link = ports.connect({ accountId: owner, token: account.token }, events)
@@ -95,7 +131,10 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded }: 
     nowMs,
     ownName: () => name.value,
     random,
-    onSent: (id, kept) => mailbox.onSent(id, kept),
+    onSent: (id, kept) => {
+      ports.keepStorage()
+      mailbox.onSent(id, kept)
+    },
     onDiskFull,
   })
   const pendingCount = computed(() => ledger.pending.value.length + mailbox.pendingMarkCount.value)

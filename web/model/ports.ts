@@ -2,6 +2,7 @@
 // The browser gives the real ones in main.tsx, tests give fakes.
 
 import type { Api } from '../link/api.ts'
+import type { AsideReplica } from '../link/replicas.ts'
 import type { Link, LinkEvents } from '../link/sockets.ts'
 
 export interface Clock {
@@ -23,8 +24,12 @@ export interface Ports {
   readonly connect: (account: { readonly accountId: string; readonly token: string }, events: LinkEvents) => Link
   readonly listKeptRooms: (accountId: string) => Promise<string[]>
   readonly forgetReplicas: (rooms: readonly string[]) => Promise<void>
+  readonly setReplicaAside: (replica: AsideReplica) => Promise<void>
+  readonly listReplicasAside: (accountId: string) => Promise<AsideReplica[]>
+  /** Asks the browser not to clear what is kept here; it may refuse. */
+  readonly keepStorage: () => void
   readonly random: (bytes: number) => Uint8Array
 }
 
-export const randomRequest = 16
-export const randomId = 10
+/** Random bytes of an id of ours. */
+export const ID_RANDOM_BYTES = 10

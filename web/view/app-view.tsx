@@ -104,7 +104,7 @@ const Framed = ({ app, mail, page, onLogOut, onDelete }: FramedProps) => {
     <div class="screen paged">
       <a class="skip" href="#content">Skip to the page</a>
       <Header app={app} mail={mail} page={page} onLogOut={onLogOut} onDelete={onDelete} />
-      <Banner mail={mail} />
+      <Banner app={app} mail={mail} />
       {page === 'cluster' && <Cluster app={app} mail={mail} />}
       {page === 'settings' && <Settings app={app} mail={mail} />}
       {page === 'help' && <Help />}

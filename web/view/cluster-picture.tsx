@@ -20,15 +20,15 @@ interface Layout {
 
 const NARROW = '(max-width: 599.98px)'
 
-/** Nodes around an ellipse, the first on top. */
+/** Nodes around an ellipse, the first on top, the second to its left. */
 const createLayout = (width: number, height: number, ring: number, radius: Place): Layout => ({
   width,
   height,
   ring,
   place: (index, count) => {
     if (count === 1) return { x: width / 2, y: height / 2 }
-    const angle = (2 * Math.PI * index) / count - Math.PI / 2
-    return { x: width / 2 + radius.x * Math.cos(angle), y: height / 2 - 14 + radius.y * Math.sin(angle) * (count === 2 ? 0.8 : 1) }
+    const angle = (-2 * Math.PI * index) / count - Math.PI / 2
+    return { x: width / 2 + radius.x * Math.cos(angle), y: height / 2 + 4 + radius.y * Math.sin(angle) * (count === 2 ? 0.8 : 1) }
   },
 })
 

@@ -146,22 +146,33 @@ const BANNER_LOOKS: Record<BannerState['kind'], readonly [string, IconName]> = {
   lone: ['warn', 'warning'],
   back: ['ok', 'check'],
   'disk-full': ['warn', 'alert'],
+  'set-aside': ['warn', 'alert'],
 }
 
+const DISMISSIBLE: readonly BannerState['kind'][] = ['lone', 'disk-full', 'set-aside']
+
 /** At most one, in the layout and never over it. */
-export const Banner = ({ mail }: { mail: Mail }) => {
+export const Banner = ({ app, mail }: { app: App; mail: Mail }) => {
   const banner = mail.connection.banner.value
-  if (banner === null) return <div role="status" class="vh" />
+  if (banner === null) return app.update.value === null ? <div role="status" class="vh" /> : <UpdateBanner onReload={app.update.value} />
   const [look, icon] = BANNER_LOOKS[banner.kind]
   return (
     <div class={`banner ${look}`} role="status">
       <Icon name={icon} />
       <p>{bannerText(banner)}</p>
       {banner.kind === 'offline' && <button type="button" class="btn sm" onClick={mail.wake}>Try now</button>}
-      {(banner.kind === 'lone' || banner.kind === 'disk-full') && <button type="button" class="btn sm" onClick={mail.connection.dismiss}>Dismiss</button>}
+      {DISMISSIBLE.includes(banner.kind) && <button type="button" class="btn sm" onClick={mail.connection.dismiss}>Dismiss</button>}
     </div>
   )
 }
+
+const UpdateBanner = ({ onReload }: { onReload: () => void }) => (
+  <div class="banner info" role="status">
+    <Icon name="reload" />
+    <p>There is a new version of this page. Your unsent text is kept.</p>
+    <button type="button" class="btn sm" onClick={onReload}>Reload</button>
+  </div>
+)
 
 // ---- the tab bar of narrow screens
 
@@ -194,7 +205,7 @@ export const LogOutSheet = ({ mail, onLogOut, onCancel }: { mail: Mail; onLogOut
   const isWaiting = useSignal(false)
   if (isWaiting.value && unsent === 0) queueMicrotask(() => onLogOut({ forget: true }))
   return (
-    <section class="panel" role="region" aria-labelledby="log-out-title">
+    <section class="panel over" role="region" aria-labelledby="log-out-title">
       <h2 id="log-out-title" tabIndex={-1}>{plural(unsent, 'message')} {unsent === 1 ? 'is' : 'are'} only on this device</h2>
       <p class="muted">{isWaiting.value ? 'Waiting for a node to take them…' : 'They go out as soon as a node answers.'}</p>
       <div class="acts">

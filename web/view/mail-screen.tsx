@@ -68,7 +68,7 @@ export const MailScreen = ({ app, mail, announcer, onLogOut, onDelete }: MailScr
     <div class="screen" data-region={region}>
       <a class="skip" href="#content">Skip to messages</a>
       <Header app={app} mail={mail} page="mail" onLogOut={onLogOut} onDelete={onDelete} search={{ text: search.value, onSearch: (text) => (search.value = text) }} />
-      <Banner mail={mail} />
+      <Banner app={app} mail={mail} />
       <main class="app" id="content" tabIndex={-1}>
         <div class="col left">
           <InboxStrip mailbox={mailbox} onOpen={screen.open} />

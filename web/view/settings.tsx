@@ -36,6 +36,7 @@ export const Settings = ({ app, mail }: { app: App; mail: Mail }) => {
         <Check isChecked={mail.sharesReceipts.value} onToggle={mail.setSharesReceipts}>Tell senders when I open or read their messages</Check>
       </Block>
       <Devices app={app} />
+      <Aside app={app} />
       <AccountForm title="Change name" button="Change name" submit={(form) => app.rename(fieldOf(form, 'new-name'), fieldOf(form, 'password'))}>
         <label class="label" for="settings-name">New name</label>
         <input class="field" id="settings-name" name="new-name" autoComplete="off" autoCapitalize="none" spellcheck={false} defaultValue={app.ownName.value} />
@@ -77,6 +78,37 @@ const AccountForm = ({ title, button, submit, children }: { title: string; butto
       </form>
     </Block>
   )
+}
+
+/** Copies that a node refused: a person may want to look what was in them. */
+const Aside = ({ app }: { app: App }) => {
+  const copies = useSignal<Awaited<ReturnType<App['listAside']>>>([])
+  useEffect(() => void app.listAside().then((found) => (copies.value = found)), [])
+  if (copies.value.length === 0) return null
+  return (
+    <Block title="Copies put aside">
+      <p class="muted">A node refused these copies of what this device had. They are Yjs documents.</p>
+      <ul class="devices">
+        {copies.value.map(({ room, atMs, state }) => (
+          <li key={atMs}>
+            <span>{room.split('/').slice(1).join(', ')}</span>
+            <span class="muted small">{toWhen(atMs, Date.now())}</span>
+            <button type="button" class="btn sm" onClick={() => download(state, `${room.replaceAll('/', '-')}.yjs`)}>
+              Download
+            </button>
+          </li>
+        ))}
+      </ul>
+    </Block>
+  )
+}
+
+const download = (bytes: Uint8Array, name: string): void => {
+  const link = document.createElement('a')
+  link.href = URL.createObjectURL(new Blob([bytes.slice()]))
+  link.download = name
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000)
 }
 
 const Devices = ({ app }: { app: App }) => {

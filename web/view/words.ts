@@ -215,6 +215,8 @@ export const bannerText = (banner: BannerState): string => {
       const facts = [banner.stored > 0 ? `${banner.stored} stored` : '', banner.arrived > 0 ? `${banner.arrived} new` : ''].filter((fact) => fact !== '')
       return `Back online.${facts.length > 0 ? ` ${facts.join(', ')}.` : ''}`
     }
+    case 'set-aside':
+      return 'A node refused the copy on this device. It was put aside (see Settings), and your unsent texts are drafts again.'
     case 'disk-full':
       return 'This device has no space left. New text cannot be kept here until you free some.'
   }
