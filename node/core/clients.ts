@@ -84,10 +84,17 @@ const attachIfLoaded = (desk: Desk, clients: Clients, socket: Socket): void => {
 
 /** Does whatever can be done for a socket now. */
 const proceed = (desk: Desk, clients: Clients, socket: Socket): void => {
+  proceedWithInput(desk, clients, socket)
+  if (!clients.sockets.has(socket.id)) return
+  tellRooms(desk, clients, socket)
+  flushSocket(desk, clients, socket)
+}
+
+/** The same but for what rooms hold: what the input has just changed is noted only when its step ends. */
+const proceedWithInput = (desk: Desk, clients: Clients, socket: Socket): void => {
   readInput(desk, clients, socket)
   if (!clients.sockets.has(socket.id)) return
   tellNodes(desk, socket)
-  tellRooms(desk, clients, socket)
   flushSocket(desk, clients, socket)
   tellStored(desk, socket)
 }
@@ -101,7 +108,7 @@ export const onClientFrame = (desk: Desk, clients: Clients, { client, frame }: C
   }
   socket.input.push(frame)
   socket.inputBytes += frame.length
-  proceed(desk, clients, socket)
+  proceedWithInput(desk, clients, socket)
 }
 
 export const onClientDown = (desk: Desk, clients: Clients, { client }: ClientEvent<'client-down'>): void => {
@@ -127,12 +134,12 @@ export const onClientWritable = (desk: Desk, clients: Clients, { client }: Clien
 /** A document has changed, by whomever. `fromClient` is the socket whose update it was, or null. */
 export const onDocumentUpdate = (desk: Desk, clients: Clients, name: DocumentName, update: Uint8Array, fromClient: ClientId | null): void => {
   broadcast(desk, clients, name, update, fromClient)
-  noteRoom(clients, name)
+  noteRoom(desk, clients, name, update)
 }
 
 /** A document is in memory: whoever waited for it goes on. */
 export const onLoaded = (desk: Desk, clients: Clients, name: DocumentName): void => {
-  noteRoom(clients, name) // what came while it was out of memory was announced by nobody
+  noteRoom(desk, clients, name, null) // what came while it was out of memory was announced by nobody
   for (const socket of clients.byDocument.get(name) ?? []) attachIfLoaded(desk, clients, socket)
   for (const socket of [...clients.sockets.values()]) if (socket.lacks.includes(name) || socket.countLacks.includes(name)) proceed(desk, clients, socket)
   resumeDeliveries(desk, clients)

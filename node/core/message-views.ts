@@ -61,15 +61,14 @@ export const isUnopened = (view: MessageView): boolean => view.kind === 'receive
 /** Ids of the messages of a month, greatest and so newest first; junk left out. */
 export const messageIdsOf = (inbox: Y.Doc): MessageId[] => [...inbox.getMap('messages').keys()].map(parseMessageId).filter(id => id !== null).sort().reverse()
 
-/** How many messages of a month wait in the Inbox. */
-export const countUnopened = (owner: AccountId, inbox: Y.Doc, marks: Y.Doc): number => {
-  let unopened = 0
-  for (const id of messageIdsOf(inbox)) {
-    const view = readMark(marks, id).openedMs === null ? readView(owner, inbox, marks, id) : null
-    if (view !== null && isUnopened(view)) unopened += 1
-  }
-  return unopened
+/** Whether the message under an id waits in the Inbox. */
+export const isUnopenedIn = (owner: AccountId, inbox: Y.Doc, marks: Y.Doc, id: MessageId): boolean => {
+  const view = readMark(marks, id).openedMs === null ? readView(owner, inbox, marks, id) : null
+  return view !== null && isUnopened(view)
 }
+
+/** How many messages of a month wait in the Inbox. */
+export const countUnopened = (owner: AccountId, inbox: Y.Doc, marks: Y.Doc): number => messageIdsOf(inbox).filter(id => isUnopenedIn(owner, inbox, marks, id)).length
 
 // ---- JSON
 

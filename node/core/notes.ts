@@ -2,12 +2,13 @@
 // [SYN2], each room's digest and unopened messages [SYN6], and that it is alive [SYN3]. Stock clients pass all of it over.
 // Every note tells only of what is settled [STO2]; one that a full socket missed is sent in its latest form when it drains.
 
-import { type AccountId, type DocumentName, documentToRoom, inboxDocument, marksDocument, parseDocumentName } from '../../crdt-schema/ids.ts'
+import { type AccountId, type DocumentName, type MessageId, documentToRoom, inboxDocument, marksDocument, parseDocumentName, parseMessageId } from '../../crdt-schema/ids.ts'
 import { encodeKeepAlive, encodeNodesNote, encodeRoomNote, encodeStoredNote } from '../../crdt-schema/wire.ts'
 import type { Desk } from './desk.ts'
 import { notLoaded } from './homes.ts'
-import { countUnopened } from './message-views.ts'
-import { type Clients, type Socket, enqueue, isServing, isStuffed, sendNow } from './sockets.ts'
+import { isUnopenedIn, messageIdsOf } from './message-views.ts'
+import { type Clients, type Count, type Socket, enqueue, isServing, isStuffed, sendNow } from './sockets.ts'
+import { readTouched } from './touched.ts'
 
 /** At most four notes a second on each room [SYN6]. */
 const ROOM_NOTE_INTERVAL_MS = 250
@@ -55,14 +56,32 @@ export const noteAllRooms = (desk: Desk, socket: Socket): void => {
   socket.changedRooms.add(socket.document)
 }
 
-/** A document has changed: the pages of its owner are to hear of it. Marks count for the Inbox of their month, too. */
-export const noteRoom = (clients: Clients, name: DocumentName): void => {
+/**
+ * A document has changed: the pages of its owner are to hear of it. Marks count for the Inbox of their month, too.
+ * `update` is null when it was loaded: then nobody has seen what changed in it.
+ */
+export const noteRoom = (desk: Desk, clients: Clients, name: DocumentName, update: Uint8Array | null): void => {
   const ref = parseDocumentName(name)
   if (ref === null || !('account' in ref)) return
+  if (ref.kind !== 'drafts') noteForCount(desk, clients, name, inboxDocument(ref.account, ref.month), update)
   for (const socket of clients.byAccount.get(ref.account) ?? []) {
     if (socket.kind !== 'drafts') continue
     socket.changedRooms.add(name)
     if (ref.kind === 'marks') socket.changedRooms.add(inboxDocument(ref.account, ref.month))
+  }
+}
+
+/** Remembers which messages a counted month must be asked about again, or forgets its count. */
+const noteForCount = (desk: Desk, clients: Clients, name: DocumentName, inbox: DocumentName, update: Uint8Array | null): void => {
+  const count = clients.counts.get(inbox)
+  if (count === undefined) return
+  const doc = update === null ? null : desk.document(name)
+  if (update === null || doc === null) return void clients.counts.delete(inbox)
+  for (const [root, keys] of readTouched(doc, update)) {
+    for (const key of keys) {
+      const id = root === 'receipts' ? null : parseMessageId(root === 'marks' ? key.slice(2) : key)
+      if (id !== null) count.changed.add(id)
+    }
   }
 }
 
@@ -92,23 +111,36 @@ export const tellRooms = (desk: Desk, clients: Clients, socket: Socket): void =>
   for (const name of lacked) desk.unpin(name)
 }
 
-/** Unopened messages of an inbox room, 0 for others; null while its documents must be loaded to know. */
+/**
+ * Unopened messages of an inbox room, 0 for others; null while its documents must be loaded to know. They are counted whole once,
+ * and then only what changed is looked at: the work must not grow with the mailbox.
+ */
 const unopenedIn = (desk: Desk, clients: Clients, { account }: { readonly account: AccountId }, name: DocumentName): number | null => {
   const ref = parseDocumentName(name)
   if (ref?.kind !== 'inbox') return 0
   const marks = marksDocument(account, ref.month)
-  const digests = `${desk.digestOf(name)} ${desk.digestOf(marks)}`
+  const readDigests = (): string => `${desk.digestOf(name)} ${desk.digestOf(marks)}`
   const known = clients.counts.get(name)
-  if (known?.digests === digests) return known.unopened
+  if (known?.digests === readDigests()) return known.ids.size
   const inboxDoc = desk.document(name)
   const marksDoc = desk.document(marks)
   if (inboxDoc === null || marksDoc === null) return null
-  const unopened = countUnopened(account, inboxDoc, marksDoc)
+  const isPatched = known !== undefined && known.changed.size > 0
+  const count = isPatched ? known : { digests: '', ids: new Set<MessageId>(), changed: new Set<MessageId>() }
+  for (const id of isPatched ? count.changed : messageIdsOf(inboxDoc)) {
+    if (isUnopenedIn(account, inboxDoc, marksDoc, id)) count.ids.add(id)
+    else count.ids.delete(id)
+  }
+  count.changed.clear()
+  count.digests = readDigests() // looked at with everything applied, so these are the digests that it belongs to
+  if (!isPatched) keepCount(clients, name, count)
+  return count.ids.size
+}
+
+const keepCount = (clients: Clients, name: DocumentName, count: Count): void => {
   const oldest = clients.counts.size >= COUNTS_MAX ? clients.counts.keys().next().value : undefined
   if (oldest !== undefined) clients.counts.delete(oldest)
-  // Counted with everything applied, so these are the digests that the count belongs to.
-  clients.counts.set(name, { digests: `${desk.digestOf(name)} ${desk.digestOf(marks)}`, unopened })
-  return unopened
+  clients.counts.set(name, count)
 }
 
 const pinToCount = (desk: Desk, socket: Socket, name: DocumentName): void => {

@@ -6,7 +6,7 @@
 //      └── any of them ──> closed (and forgotten) for a code of [SYN4]
 
 import * as Y from 'yjs'
-import type { AccountId, DocumentName, Pid, SessionId } from '../../crdt-schema/ids.ts'
+import type { AccountId, DocumentName, MessageId, Pid, SessionId } from '../../crdt-schema/ids.ts'
 import { type CloseCode, encodeUpdate } from '../../crdt-schema/wire.ts'
 import type { Desk, Phase } from './desk.ts'
 import type { ClientId, CommitNumber } from './events.ts'
@@ -86,6 +86,13 @@ export interface Undelivered {
   readonly sinceMs: number
 }
 
+/** The unopened messages of a month, good for these digests but for the messages that changed since. */
+export interface Count {
+  digests: string
+  readonly ids: Set<MessageId>
+  readonly changed: Set<MessageId>
+}
+
 export interface Clients {
   readonly sockets: Map<ClientId, Socket>
   readonly byDocument: Map<DocumentName, Set<Socket>>
@@ -95,8 +102,8 @@ export interface Clients {
   readonly undelivered: Map<DocumentName, Undelivered>
   /** Messages that each account may still send at once; below zero its sockets wait. */
   readonly allowances: Map<AccountId, { left: number; atMs: number }>
-  /** Unopened messages by inbox document, good for these digests; bounded. */
-  readonly counts: Map<DocumentName, { readonly digests: string; readonly unopened: number }>
+  /** Unopened messages by inbox document; bounded. */
+  readonly counts: Map<DocumentName, Count>
   /** What the sockets were last told of: the node's phase and since when, the nodes and the holders as text. */
   phase: Phase
   phaseSinceMs: number
