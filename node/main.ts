@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url'
 import packageJson from '../package.json' with { type: 'json' }
 import { PEER_PROTOCOL } from '../crdt-schema/peer-wire.ts'
 import { createHealth } from './adapters/http-health.ts'
+import { createAddressReader } from './adapters/http-address.ts'
 import { createHttpApi } from './adapters/http-api.ts'
+import { LIMITS_OFF, createHttpLimits } from './adapters/http-limits.ts'
 import { createHttpServer } from './adapters/http-server.ts'
 import { openLevelStore } from './adapters/level-store.ts'
 import { createMetrics } from './adapters/metrics.ts'
@@ -52,7 +54,9 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
     emit,
     log,
     checksResponses: env['STARLING_CHECK_RESPONSES'] === '1',
-    onAnswered: metrics.onAnswered
+    onAnswered: metrics.onAnswered,
+    limits: config.rateLimits ? createHttpLimits() : LIMITS_OFF,
+    readAddress: createAddressReader(settings.proxies)
   })
   const passwords = createPasswords({ parameters: readPasswordParameters(), workerUrl: new URL('./password-worker.js', import.meta.url), emit, onBroken: error => crash(bugFound(error), error) })
 

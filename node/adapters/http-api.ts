@@ -1,5 +1,6 @@
 // The HTTP calls of DESIGN 8: finds the call of a request in the one table of api.ts, checks it, hands it to the core, and writes what comes back.
-// Refuses to know what a call does and who may make it. Parts: http-body.ts reads bodies, http-events.ts writes event streams.
+// Refuses to know what a call does and who may make it. Parts: http-body.ts reads bodies, http-events.ts writes event streams,
+// http-limits.ts holds back who asks too often.
 // Keeps [COR3]: open calls are bounded, bodies are capped before they are parsed; and [COR4]: every failure is a problem with a stable code.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -9,10 +10,12 @@ import { type ProblemCode, problem, retryAfterSecondsOf } from '../../crdt-schem
 import { STREAM_EVENTS } from '../../crdt-schema/api-shapes.ts'
 import { parseRequestId } from '../../crdt-schema/ids.ts'
 import type { CallId, Effect, Event } from '../core/events.ts'
+import { createAddressReader } from './http-address.ts'
 import { readBody } from './http-body.ts'
 import { type EventStream, openEventStream } from './http-events.ts'
 import { createOpenApi } from './http-openapi.ts'
 import type { RequestHandler } from './http-server.ts'
+import { type HttpLimits, LIMITS_OFF } from './http-limits.ts'
 import { findRoute } from './http-routes.ts'
 
 const OPEN_CALLS_MAX = 4_096
@@ -25,6 +28,10 @@ export interface HttpApiOptions {
   /** Whether answers are held against their schemas too: a difference is a bug, and answers 500. */
   readonly checksResponses: boolean
   readonly onAnswered: (answered: { readonly isWrite: boolean; readonly code: string | null; readonly ms: number }) => void
+  /** Left out: nobody is held back. */
+  readonly limits?: HttpLimits
+  /** Whose request it is; left out: whoever holds the other end of the socket. */
+  readonly readAddress?: (request: IncomingMessage) => string
 }
 
 export interface HttpApi {
@@ -38,17 +45,20 @@ interface OpenCall {
   readonly type: CallType
   readonly response: ServerResponse
   readonly startedMs: number
+  /** Tells the limits how the call ended. */
+  readonly settle: (code: string | null) => void
   stream: EventStream | null
 }
 
-export const createHttpApi = ({ version, emit, log, checksResponses, onAnswered }: HttpApiOptions): HttpApi => {
+export const createHttpApi = (options: HttpApiOptions): HttpApi => {
+  const { version, emit, log, checksResponses, onAnswered, limits = LIMITS_OFF, readAddress = createAddressReader([]) } = options
   const calls = new Map<CallId, OpenCall>()
   const openApi = JSON.stringify(createOpenApi(version))
   let lastCall: CallId = 0
 
-  const open = (type: CallType, response: ServerResponse): CallId => {
+  const open = (type: CallType, response: ServerResponse, settle: OpenCall['settle']): CallId => {
     const call = ++lastCall
-    calls.set(call, { type, response, startedMs: performance.now(), stream: null })
+    calls.set(call, { type, response, startedMs: performance.now(), settle, stream: null })
     // Also when all went well, and then the call is no longer here.
     response.on('close', () => {
       calls.get(call)?.stream?.end()
@@ -71,7 +81,16 @@ export const createHttpApi = ({ version, emit, log, checksResponses, onAnswered 
     const parsed = parseCall(type, { params, query, body: body.value })
     if (!parsed.ok) return writeProblem(response, 'bad-request', { field: parsed.field, detail: `${parsed.field}: ${parsed.reason}` })
     if (calls.size >= OPEN_CALLS_MAX) return writeProblem(response, 'busy')
-    emit({ type: 'request', call: open(type, response), body: parsed.value, token, idempotencyKey, address: request.socket.remoteAddress ?? '' })
+    const address = readAddress(request)
+    const admission = await limits.admit(parsed.value, { address, token })
+    if (response.destroyed) return
+    if (admission.status === 'wait') return holdBack(type, response, admission.seconds)
+    emit({ type: 'request', call: open(type, response, admission.settle), body: parsed.value, token, idempotencyKey, address })
+  }
+
+  const holdBack = (type: CallType, response: ServerResponse, seconds: number): void => {
+    onAnswered({ isWrite: CALLS[type].method !== 'GET', code: 'too-many-requests', ms: 0 })
+    writeProblem(response, 'too-many-requests', { detail: `Wait ${seconds} ${seconds === 1 ? 'second' : 'seconds'} before trying again.` }, seconds)
   }
 
   const handle: RequestHandler = (request, response, path) => {
@@ -107,6 +126,7 @@ export const createHttpApi = ({ version, emit, log, checksResponses, onAnswered 
       calls.delete(call)
       const { type, response } = entry
       const code = status < 400 ? null : readCode(body)
+      entry.settle(code)
       onAnswered({ isWrite: CALLS[type].method !== 'GET', code, ms: performance.now() - entry.startedMs })
       const fault = checksResponses && status < 400 ? faultOfSuccess(type, status, body) : null
       if (fault !== null) return breakOff(response, `${type}: ${fault}`)
@@ -167,9 +187,8 @@ const refuseMethod = (method: string, allowed: readonly string[], response: Serv
   else writeProblem(response, 'method-not-allowed')
 }
 
-const writeProblem = (response: ServerResponse, code: ProblemCode, extra: Readonly<Record<string, unknown>> = {}): void => {
+const writeProblem = (response: ServerResponse, code: ProblemCode, extra: Readonly<Record<string, unknown>> = {}, seconds = retryAfterSecondsOf(code)): void => {
   const body = problem(code, extra)
-  const seconds = retryAfterSecondsOf(code)
   if (seconds !== null) response.setHeader('Retry-After', seconds)
   writeJson(response, body.status, body)
 }

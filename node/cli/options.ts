@@ -3,6 +3,7 @@
 // A flag wins over the environment, that over the file, that over the default. Secrets come by file or environment, never by flag.
 
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { parseArgs } from 'node:util'
 import * as v from 'valibot'
 import { PID_MAX, type Pid, parsePid } from '../../crdt-schema/ids.ts'
@@ -53,6 +54,14 @@ const peers = v.pipe(
   })
 )
 
+const ADDRESSES_MAX = 64
+const addresses = v.pipe(
+  v.string(),
+  v.transform(list => list.split(',').map(part => part.trim()).filter(part => part !== '')),
+  v.maxLength(ADDRESSES_MAX, `names too many; ${ADDRESSES_MAX} are the most`),
+  v.everyItem(part => isIP(part) !== 0, 'must be IP addresses, separated by commas')
+)
+
 // ---- the table
 
 interface OptionRow {
@@ -80,6 +89,7 @@ export const OPTIONS = {
   registration: { schema: oneOf('open', 'closed'), value: 'open|closed', fallback: DEFAULTS.registration, help: 'whether anybody may make an account' },
   sessionsPerAccount: { schema: wholeNumber(1, 64), value: 'N', fallback: String(DEFAULTS.sessionsPerAccount), help: 'sign-ins of one account at a time' },
   rateLimits: { schema: flag, value: 'on|off', fallback: 'on', help: 'limits on sign-in, sign-up, name lookup and sending' },
+  proxies: { schema: addresses, value: 'ADDRESS,ADDRESS', fallback: null, help: 'proxies in front whose X-Forwarded-For is believed; default: none' },
   aloneMs: {
     schema: v.union([v.pipe(v.literal('never'), v.transform(() => null)), wholeNumber(0, 86_400_000)], 'must be a number of milliseconds, or never'),
     value: 'N|never',

@@ -23,6 +23,8 @@ export interface Settings {
   /** The cluster's secrets, the preferred one first. */
   readonly secrets: readonly Uint8Array[]
   readonly tls: 'off' | 'auto' | { readonly certPath: string; readonly keyPath: string }
+  /** Addresses whose X-Forwarded-For is believed. */
+  readonly proxies: readonly string[]
   readonly logLevel: Options['logLevel']
   readonly logFormat: Options['logFormat']
 }
@@ -60,7 +62,7 @@ export const createSettings = (options: Options, env: Readonly<Record<string, st
     deadMs: options.deadMs
   }
   checkTimings(config)
-  return { config, host, port, dataDir, secrets, tls, logLevel: options.logLevel, logFormat: options.logFormat }
+  return { config, host, port, dataDir, secrets, tls, proxies: options.proxies ?? [], logLevel: options.logLevel, logFormat: options.logFormat }
 }
 
 /** A path as a person would write it from here. */
