@@ -218,8 +218,10 @@ export const countSentIn = ({ doc, changed, beforeState }: Y.Transaction, owner:
   for (const [type, keys] of changed) {
     if (!Object.is(type, messages)) continue
     for (const key of keys) {
-      const item = key === null ? undefined : messages._map.get(key)
-      const isNew = item !== undefined && item.left === null && item.id.clock >= (beforeState.get(item.id.client) ?? 0)
+      // Two nodes may have set one key at once, and both settings may come in this transaction: the key is new if all of them do.
+      let item: Y.Item | null | undefined = key === null ? null : messages._map.get(key)
+      let isNew = item != null
+      for (; item != null && isNew; item = item.left) isNew = item.id.clock >= (beforeState.get(item.id.client) ?? 0)
       if (isNew && isOwnCopy(messages.get(key ?? ''), owner)) count++
     }
   }
