@@ -88,8 +88,14 @@ const watchForUpdate = (registration: ServiceWorkerRegistration, app: App): void
 
 /** The one policy that the page's Content-Security-Policy lets make script URLs. */
 const createWorkerUrl = (path: string): unknown => {
-  const { trustedTypes } = window as Window & { trustedTypes?: { createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): unknown } } }
-  return trustedTypes === undefined ? path : trustedTypes.createPolicy('starling', { createScriptURL: () => '/service-worker.js' }).createScriptURL(path)
+  const { trustedTypes } = window as Window & {
+    trustedTypes?: {
+      createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): unknown }
+    }
+  }
+  return trustedTypes === undefined
+    ? path
+    : trustedTypes.createPolicy('starling', { createScriptURL: () => '/service-worker.js' }).createScriptURL(path)
 }
 
 /** "Chrome on Linux": what a person tells their devices apart by. */

@@ -12,7 +12,10 @@ interface ServiceWorkerScope {
   readonly clients: { claim(): Promise<void> }
   skipWaiting(): Promise<void>
   addEventListener(type: 'install' | 'activate', listen: (event: { waitUntil(work: Promise<unknown>): void }) => void): void
-  addEventListener(type: 'fetch', listen: (event: { readonly request: Request; respondWith(response: Promise<Response>): void }) => void): void
+  addEventListener(
+    type: 'fetch',
+    listen: (event: { readonly request: Request; respondWith(response: Promise<Response>): void }) => void,
+  ): void
   addEventListener(type: 'message', listen: (event: MessageEvent & { waitUntil(work: Promise<unknown>): void }) => void): void
 }
 

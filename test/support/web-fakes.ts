@@ -5,7 +5,8 @@ import * as Y from 'yjs'
 import type { AccountId } from '../../crdt-schema/ids.ts'
 import type { Api, ApiResult } from '../../web/link/api.ts'
 import type { AsideReplica } from '../../web/link/replicas.ts'
-import type { Link, LinkEvents, Room } from '../../web/link/sockets.ts'
+import type { Room } from '../../web/link/room-socket.ts'
+import type { Link, LinkEvents } from '../../web/link/sockets.ts'
 import type { Clock, Ports, Store } from '../../web/model/ports.ts'
 
 export const NOW_MS = Date.UTC(2026, 10, 22, 12, 0, 0)
@@ -89,7 +90,6 @@ export const createFakeLink = (events: LinkEvents): FakeLink => {
         flushes: null,
         isSynced: () => isSynced,
         latestChange: () => room.changes,
-        storedChange: () => 0,
         isFromNode: (origin) => origin === FROM_NODE,
         flush: () => (room.flushes === null ? Promise.resolve() : new Promise((resolve) => room.flushes?.push(resolve))),
       }
@@ -114,7 +114,6 @@ export const createFakeLink = (events: LinkEvents): FakeLink => {
     wake: () => {
       link.wakes += 1
     },
-    resume: () => {},
     close: async () => {
       link.isClosed = true
     },

@@ -26,7 +26,10 @@ export interface Api {
   rename(token: string, change: { password: string; name: string }): Promise<ApiResult<{ account: AccountJson }>>
   changePassword(token: string, change: { password: string; newPassword: string }): Promise<ApiResult<{ account: AccountJson }>>
   removeMe(token: string, password: string): Promise<ApiResult<null>>
-  listAccounts(token: string, query: { prefix: string; after: string | null }): Promise<ApiResult<{ accounts: AccountJson[]; next?: string }>>
+  listAccounts(
+    token: string,
+    query: { prefix: string; after: string | null },
+  ): Promise<ApiResult<{ accounts: AccountJson[]; next?: string }>>
   listSessions(token: string): Promise<ApiResult<{ sessions: SessionJson[] }>>
   endSession(token: string, id: string): Promise<ApiResult<null>>
   readCluster(): Promise<ApiResult<ClusterJson>>

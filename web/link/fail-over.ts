@@ -1,11 +1,11 @@
 // Which node the page talks to: a machine fed with what happened to its dials and its socket, answering with what to
 // do next. It has no clock, no timer and no socket of its own; sockets.ts carries out what it says.
 //
-//             opened                 closed, silent, going away
-//   dialling ────────▶ open ────────────────────────────────────▶ dialling (another node first)
-//      │ ▲                                   closed with a final code
-//      │ └─ waited, wake ─ waiting          open ─────────────────▶ ended ── resume ──▶ dialling
-//      └──── round-failed ───▲
+//                  opened             closed, silent, going away
+//   dialling ─────────────────▶ open ──────────────────────────▶ dialling, another node first
+//    │    ▲                      │
+//    │    └─ waited, wake ──┐    └─ closed with a final code ──▶ ended
+//    └── round-failed ──▶ waiting
 //
 // Keeps DESIGN 9's dial rule: the last good node first, the next ones staggered, back-off with jitter, back to the
 // start on `wake` (the browser is online again, the page is visible again, the person pressed "Try now").
@@ -59,7 +59,6 @@ export type FailOverInput =
   | { readonly type: 'silent' }
   | { readonly type: 'nodes'; readonly nodes: readonly NodeAddress[] }
   | { readonly type: 'wake' }
-  | { readonly type: 'resume' }
 
 export type FailOverEffect =
   /** Dial these in this order, staggered; the first to open wins. */
@@ -112,8 +111,6 @@ export const stepFailOver = (state: FailOver, input: FailOverInput, moment: Mome
       return state.status === 'waiting' ? becomeDialling(state, moment) : stay(state)
     case 'wake':
       return state.status === 'waiting' ? becomeDialling({ ...state, failedRounds: 0, avoidedUntilMs: {} }, moment) : stay(state)
-    case 'resume':
-      return state.status === 'ended' ? becomeDialling({ ...state, failedRounds: 0, endedBy: null }, moment) : stay(state)
     case 'opened':
       return state.status === 'dialling' ? stay({ ...state, status: 'open', current: input.url, isAnswered: false }) : stay(state)
     case 'answered':

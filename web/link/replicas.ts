@@ -121,7 +121,8 @@ export const listReplicasAside = async (accountId: string): Promise<AsideReplica
   return all.filter(({ room }) => room.startsWith(`${accountId}/`)).reverse()
 }
 
-const openAside = (): Promise<IDBDatabase> => openDB(ASIDE_STORE, (database) => createStores(database, [['replicas', { autoIncrement: true }]]))
+const openAside = (): Promise<IDBDatabase> =>
+  openDB(ASIDE_STORE, (database) => createStores(database, [['replicas', { autoIncrement: true }]]))
 
 // ---- what is on this device
 

@@ -52,7 +52,8 @@ export const createCluster = (api: Api, clock: Clock): ClusterModel => {
 }
 
 /** Everyone who belongs to the cluster, up or down, by pid. */
-export const membersOf = (state: ClusterState): ClusterNode[] => state.nodes.filter(({ status }) => status !== 'removed').sort((a, b) => a.pid - b.pid)
+export const membersOf = (state: ClusterState): ClusterNode[] =>
+  state.nodes.filter(({ status }) => status !== 'removed').sort((a, b) => a.pid - b.pid)
 
 const findGroups = ({ nodes, links }: ClusterJson): number[][] => {
   const groups = nodes.filter(({ status }) => status === 'ready' || status === 'syncing').map(({ pid }) => [pid])

@@ -128,7 +128,9 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
   const members = computed(() =>
     nodes.value.flatMap(({ pid, status }) => (pid === null || status === 'removed' ? [] : [pid])).sort((a, b) => a - b),
   )
-  const ready = computed(() => nodes.value.flatMap(({ pid, status }) => (pid !== null && status === 'ready' ? [pid] : [])).sort((a, b) => a - b))
+  const ready = computed(() =>
+    nodes.value.flatMap(({ pid, status }) => (pid !== null && status === 'ready' ? [pid] : [])).sort((a, b) => a - b),
+  )
   const isLone = computed(() => isOpen.value && members.value.length > 1 && ready.value.length === 1)
   const stopWatching = effect(() => {
     if (!isLone.value) dismissed.value = false
@@ -142,7 +144,8 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
     return url === null || url === node.value?.url ? null : labelOf(nodes.value.find((known) => known.url === url) ?? null)
   })
 
-  const labelOfUrl = (url: string): string => labelOf(nodes.value.find((known) => known.url === url) ?? { pid: null, url, status: 'unknown' })
+  const labelOfUrl = (url: string): string =>
+    labelOf(nodes.value.find((known) => known.url === url) ?? { pid: null, url, status: 'unknown' })
 
   const chip = computed((): ChipState => {
     const label = labelOf(node.value)
@@ -205,7 +208,9 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
     lastContactMs,
     members,
     ready,
-    moves: computed(() => visits.value.map(({ from, to, ...visit }) => ({ ...visit, from: from === null ? null : labelOfUrl(from), to: labelOfUrl(to) }))),
+    moves: computed(() =>
+      visits.value.map(({ from, to, ...visit }) => ({ ...visit, from: from === null ? null : labelOfUrl(from), to: labelOfUrl(to) })),
+    ),
     dismiss: () => {
       dismissed.value = true
       isDiskFull.value = false

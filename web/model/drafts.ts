@@ -3,10 +3,23 @@
 // everything else is in the shared document. Keeps [DEL1]: sending and discarding the draft are one transaction.
 
 import { type ReadonlySignal, batch, computed, signal } from '@preact/signals'
-import { type Draft, createDraft, discardDraft, draftText, editText, readDraft, readDrafts, restoreDraft, sendDraft, setRecipients, setSelected, touchDraft } from '../../crdt-schema/drafts.ts'
+import {
+  type Draft,
+  createDraft,
+  discardDraft,
+  draftText,
+  editText,
+  readDraft,
+  readDrafts,
+  restoreDraft,
+  sendDraft,
+  setRecipients,
+  setSelected,
+  touchDraft,
+} from '../../crdt-schema/drafts.ts'
 import { type DraftId, type MessageId, type Millis, mintDraftId } from '../../crdt-schema/ids.ts'
 import type { Person } from '../../crdt-schema/inbox.ts'
-import type { Room } from '../link/sockets.ts'
+import type { Room } from '../link/room-socket.ts'
 import type { Ledger } from './ledger.ts'
 import type { DraftsKey } from './mailbox.ts'
 import { ID_RANDOM_BYTES } from './ports.ts'

@@ -7,7 +7,8 @@ import { encodeStateAsUpdate } from 'yjs'
 import { readDrafts, setSharesReceipts, sharesReceipts } from '../../crdt-schema/drafts.ts'
 import { CLOSE_CODES } from '../../crdt-schema/wire.ts'
 import type { NodeAddress } from '../link/fail-over.ts'
-import type { Link, LinkEvents, Room } from '../link/sockets.ts'
+import type { Room } from '../link/room-socket.ts'
+import type { Link, LinkEvents } from '../link/sockets.ts'
 import type { SignedInAccount } from './accounts.ts'
 import { type ConnectionModel, createConnection } from './connection.ts'
 import { type DraftContent, type DraftsModel, createDrafts } from './drafts.ts'
@@ -109,7 +110,13 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
   const describeRefused = (room: Room): RefusedReplica => ({
     room: room.name,
     state: encodeStateAsUpdate(room.doc),
-    texts: room !== rooms.drafts ? [] : [...drafts.rows.peek().filter(({ isDiscarded }) => !isDiscarded), ...mailbox.sent.peek().filter(({ state }) => state.status === 'waiting')],
+    texts:
+      room !== rooms.drafts
+        ? []
+        : [
+            ...drafts.rows.peek().filter(({ isDiscarded }) => !isDiscarded),
+            ...mailbox.sent.peek().filter(({ state }) => state.status === 'waiting'),
+          ],
   })
 
   let toRescue = rescued

@@ -7,7 +7,15 @@ import type * as Y from 'yjs'
 import { clearOutboxEntries, clearOutboxEntry, requestRecall } from '../../crdt-schema/drafts.ts'
 import { type AccountId, type MessageId, type Millis, messageToMonth } from '../../crdt-schema/ids.ts'
 import type { Person } from '../../crdt-schema/inbox.ts'
-import { type Mailbox, type ReceivedMessage, type RecipientStatus, type SentMessage, type UnsentMessage, createMailboxFolder, oldestUnopened } from '../../crdt-schema/mailbox.ts'
+import {
+  type Mailbox,
+  type ReceivedMessage,
+  type RecipientStatus,
+  type SentMessage,
+  type UnsentMessage,
+  createMailboxFolder,
+  oldestUnopened,
+} from '../../crdt-schema/mailbox.ts'
 import { markOpened, setChecked, setDeleted } from '../../crdt-schema/marks.ts'
 import type { RoomNote } from '../../crdt-schema/wire.ts'
 import type { StoredChanges } from '../link/receipts.ts'
@@ -132,7 +140,7 @@ export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }:
     openLive(mailbox.inbox)
   }
 
-    const openLive = (inbox: readonly ReceivedMessage[]): void => {
+  const openLive = (inbox: readonly ReceivedMessage[]): void => {
     const fresh = inbox.filter(({ id }) => !waiting.has(id))
     const live = fresh.filter(({ id }) => liveMonths.has(messageToMonth(id)))
     for (const { id } of fresh) waiting.add(id)
@@ -184,7 +192,14 @@ export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }:
     const storedIds = new Set(stored.map(({ id }) => id))
     const unsent = mailbox.outbox
       .filter(({ id, status }) => status === 'failed' || !storedIds.has(id))
-      .map((entry) => toUnsentRow(entry, draftsLedger.pidsOf(`outbox:${entry.id}`), draftsLedger.isPending(`outbox:${entry.id}`), keeping.value.has(entry.id)))
+      .map((entry) =>
+        toUnsentRow(
+          entry,
+          draftsLedger.pidsOf(`outbox:${entry.id}`),
+          draftsLedger.isPending(`outbox:${entry.id}`),
+          keeping.value.has(entry.id),
+        ),
+      )
     const unsentIds = new Set(unsent.map(({ id }) => id))
     return [...unsent, ...stored.filter(({ id }) => !unsentIds.has(id))].sort((a, b) => b.sentMs - a.sentMs || (a.id < b.id ? 1 : -1))
   })

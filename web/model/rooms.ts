@@ -2,9 +2,23 @@
 // unopened, every month this device has kept, and older ones when asked. Hands their documents to the models.
 
 import { type ReadonlySignal, signal } from '@preact/signals'
-import { type AccountId, type MessageId, type Millis, type Month, documentToRoom, draftsDocument, inboxDocument, marksDocument, messageToMonth, millisToMonth, parseDocumentName, parseRoom } from '../../crdt-schema/ids.ts'
+import {
+  type AccountId,
+  type MessageId,
+  type Millis,
+  type Month,
+  documentToRoom,
+  draftsDocument,
+  inboxDocument,
+  marksDocument,
+  messageToMonth,
+  millisToMonth,
+  parseDocumentName,
+  parseRoom,
+} from '../../crdt-schema/ids.ts'
 import type { RoomNote } from '../../crdt-schema/wire.ts'
-import type { Link, Room } from '../link/sockets.ts'
+import type { Room } from '../link/room-socket.ts'
+import type { Link } from '../link/sockets.ts'
 
 export interface MonthRooms {
   readonly month: Month
@@ -81,7 +95,8 @@ export const createRooms = ({ owner, link, nowMs, kept, onOpened }: RoomsOptions
       const month = monthOf(note.room, owner)
       if (month === null) return
       noteMonth(month)
-      const isRecent = [...closedMonths.value, ...months.value.map((rooms) => rooms.month)].filter((other) => other > month).length < RECENT_MONTHS
+      const isRecent =
+        [...closedMonths.value, ...months.value.map((rooms) => rooms.month)].filter((other) => other > month).length < RECENT_MONTHS
       if (note.unopened > 0 || isRecent) openMonth(month)
     },
     loaded: Promise.all(atStart.map((room) => room.loaded)).then(() => undefined),

@@ -19,7 +19,18 @@ export type SessionState =
 
 /** Why a step could not be done; the view has words for each. */
 export type SessionError =
-  | { readonly code: 'empty-name' | 'invalid-name' | 'empty-password' | 'weak-password' | 'wrong-password' | 'name-taken' | 'closed' | 'no-server' | 'already-signed-in' }
+  | {
+      readonly code:
+        | 'empty-name'
+        | 'invalid-name'
+        | 'empty-password'
+        | 'weak-password'
+        | 'wrong-password'
+        | 'name-taken'
+        | 'closed'
+        | 'no-server'
+        | 'already-signed-in'
+    }
   | { readonly code: 'locked'; readonly seconds: number }
 
 export interface Session {

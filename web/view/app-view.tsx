@@ -45,11 +45,11 @@ const Screens = ({ app, announcer }: { app: App; announcer: Announcer }) => {
 }
 
 const SignedOut = ({ app }: { app: App }) => (
-    <Router>
-      <Route path="/cluster" component={Cluster} app={app} mail={null} />
-      <Route path="/help" component={Help} />
-      <Route default component={Login} app={app} />
-    </Router>
+  <Router>
+    <Route path="/cluster" component={Cluster} app={app} mail={null} />
+    <Route path="/help" component={Help} />
+    <Route default component={Login} app={app} />
+  </Router>
 )
 
 const SignedIn = ({ app, mail, announcer }: { app: App; mail: Mail; announcer: Announcer }) => {
@@ -68,7 +68,9 @@ const SignedIn = ({ app, mail, announcer }: { app: App; mail: Mail; announcer: A
   const frame = { app, mail, announcer, onLogOut, onDelete }
   return (
     <>
-      {isLeaving.value && <LogOutSheet mail={mail} onLogOut={(options) => void app.logOut(options)} onCancel={() => (isLeaving.value = false)} />}
+      {isLeaving.value && (
+        <LogOutSheet mail={mail} onLogOut={(options) => void app.logOut(options)} onCancel={() => (isLeaving.value = false)} />
+      )}
       {state.status === 'taken-over' && <TakenOver app={app} mail={mail} atMs={state.atMs} />}
       {lostName !== null && state.status === 'signed-in' && <NameLost app={app} lostName={lostName} />}
       <div class="behind" inert={isCovered}>
@@ -96,13 +98,25 @@ interface FramedProps {
 const Framed = ({ app, mail, page, onLogOut, onDelete }: FramedProps) => {
   const { route } = useLocation()
   useCommands(app.preferences, (command) => {
-    const path = ({ 'go-inbox': '/', 'go-messages': '/', 'go-drafts': '/drafts', 'go-sent': '/sent', 'go-cluster': '/cluster', settings: '/settings', help: '/help' } as Record<string, string>)[command]
+    const path = (
+      {
+        'go-inbox': '/',
+        'go-messages': '/',
+        'go-drafts': '/drafts',
+        'go-sent': '/sent',
+        'go-cluster': '/cluster',
+        settings: '/settings',
+        help: '/help',
+      } as Record<string, string>
+    )[command]
     if (path !== undefined) route(path)
     return path !== undefined
   })
   return (
     <div class="screen paged">
-      <a class="skip" href="#content">Skip to the page</a>
+      <a class="skip" href="#content">
+        Skip to the page
+      </a>
       <Header app={app} mail={mail} page={page} onLogOut={onLogOut} onDelete={onDelete} />
       <Banner app={app} mail={mail} />
       {page === 'cluster' && <Cluster app={app} mail={mail} />}

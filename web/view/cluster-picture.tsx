@@ -49,16 +49,38 @@ export const ClusterPicture = ({ state, max, ownPid }: { state: State; max: numb
   const members = membersOf(state)
   const places = new Map(members.map(({ pid }, index) => [pid, layout.place(index, members.length)]))
   return (
-    <svg class="pic" viewBox={`0 0 ${layout.width} ${layout.height}`} width={layout.width} height={layout.height} role="img" aria-label={describe(state, max, ownPid)}>
+    <svg
+      class="pic"
+      viewBox={`0 0 ${layout.width} ${layout.height}`}
+      width={layout.width}
+      height={layout.height}
+      role="img"
+      aria-label={describe(state, max, ownPid)}
+    >
       {state.links.map((link) => {
         const from = places.get(link.a)
         const to = places.get(link.b)
-        return from !== undefined && to !== undefined && <Link key={`${link.a}-${link.b}`} from={from} to={to} gap={layout.ring + 12} link={link} />
+        return (
+          from !== undefined &&
+          to !== undefined && <Link key={`${link.a}-${link.b}`} from={from} to={to} gap={layout.ring + 12} link={link} />
+        )
       })}
       {ownPid !== null && <You place={places.get(ownPid)} ring={layout.ring} isNarrow={isNarrow.value} />}
       {members.map((node) => {
         const place = places.get(node.pid)
-        return place !== undefined && <Node key={node.pid} node={node} place={place} ring={layout.ring} max={max} isCoordinator={node.pid === state.coordinator} isTop={place.y < layout.height / 2} />
+        return (
+          place !== undefined && (
+            <Node
+              key={node.pid}
+              node={node}
+              place={place}
+              ring={layout.ring}
+              max={max}
+              isCoordinator={node.pid === state.coordinator}
+              isTop={place.y < layout.height / 2}
+            />
+          )
+        )
       })}
     </svg>
   )
@@ -115,18 +137,39 @@ const Node = ({ node, place: { x, y }, ring, max, isCoordinator, isTop }: NodePr
   return (
     <g class={`node f${hueOf(node.pid)}${isDown ? ' down' : ''}`}>
       <circle class="track" cx={x} cy={y} r={ring} />
-      {!isDown && <circle class={isCoordinator ? 'ring lead' : 'ring'} cx={x} cy={y} r={ring} stroke-dasharray={`${share * around} ${around}`} transform={`rotate(-90 ${x} ${y})`} />}
+      {!isDown && (
+        <circle
+          class={isCoordinator ? 'ring lead' : 'ring'}
+          cx={x}
+          cy={y}
+          r={ring}
+          stroke-dasharray={`${share * around} ${around}`}
+          transform={`rotate(-90 ${x} ${y})`}
+        />
+      )}
       <NodeShape pid={node.pid} x={x} y={y} r={ring * 0.56} className="core" />
       <text class="pid" x={x} y={y + 6}>
         {node.pid}
       </text>
       {isDown && <path class="cross" d={`M${x - 14} ${y - 14}l28 28M${x + 14} ${y - 14}l-28 28`} />}
-      {isCoordinator && <path class="star" transform={`translate(${x + ring * 0.74} ${y - ring * 0.8})`} d="M0-12 2.72-4.74 10.46-4.4 4.39.43 6.47 7.9 0 3.62-6.47 7.9-4.39.43-10.46-4.4-2.72-4.74Z" />}
+      {isCoordinator && (
+        <path
+          class="star"
+          transform={`translate(${x + ring * 0.74} ${y - ring * 0.8})`}
+          d="M0-12 2.72-4.74 10.46-4.4 4.39.43 6.47 7.9 0 3.62-6.47 7.9-4.39.43-10.46-4.4-2.72-4.74Z"
+        />
+      )}
       <text class="name" x={words.x} y={words.y} text-anchor={words.anchor}>
         node {node.pid}
       </text>
       {lines.map((line, place) => (
-        <text key={line} class={line.endsWith('behind') ? 'sub behind' : 'sub'} x={words.x} y={words.y + 20 * (place + 1)} text-anchor={words.anchor}>
+        <text
+          key={line}
+          class={line.endsWith('behind') ? 'sub behind' : 'sub'}
+          x={words.x}
+          y={words.y + 20 * (place + 1)}
+          text-anchor={words.anchor}
+        >
           {line}
         </text>
       ))}

@@ -26,21 +26,39 @@ export const Cluster = ({ app, mail }: { app: App; mail: Mail | null }) => {
     <main class="cl" id="content" tabIndex={-1}>
       <div class="head">
         <h1>Cluster</h1>
-        <p class="muted num" aria-live="polite">{state === null ? 'Asking a node…' : summaryOf(state, cluster.groups.value)}</p>
+        <p class="muted num" aria-live="polite">
+          {state === null ? 'Asking a node…' : summaryOf(state, cluster.groups.value)}
+        </p>
         <fieldset class="seg2 push">
           <legend class="vh">View</legend>
-          <label><input type="radio" name="view" checked={!isTable.value} onChange={() => (isTable.value = false)} />Picture</label>
-          <label><input type="radio" name="view" checked={isTable.value} onChange={() => (isTable.value = true)} />Table</label>
+          <label>
+            <input type="radio" name="view" checked={!isTable.value} onChange={() => (isTable.value = false)} />
+            Picture
+          </label>
+          <label>
+            <input type="radio" name="view" checked={isTable.value} onChange={() => (isTable.value = true)} />
+            Table
+          </label>
         </fieldset>
       </div>
-      {cluster.silentSinceMs.value !== null && <p class="banner" role="status">No node answers. What is shown is from before {toClockSeconds(cluster.silentSinceMs.value)}.</p>}
+      {cluster.silentSinceMs.value !== null && (
+        <p class="banner" role="status">
+          No node answers. What is shown is from before {toClockSeconds(cluster.silentSinceMs.value)}.
+        </p>
+      )}
       {state !== null && (
         <>
           <div class="two">
             <section class="stage" aria-labelledby="picture-heading">
-              <h2 id="picture-heading" class="vh">{isTable.value ? 'Table' : 'Picture'}</h2>
+              <h2 id="picture-heading" class="vh">
+                {isTable.value ? 'Table' : 'Picture'}
+              </h2>
               <div class="picwrap">
-                {isTable.value ? <NodeTable state={state} max={cluster.messagesMax.value} /> : <ClusterPicture state={state} max={cluster.messagesMax.value} ownPid={ownPid} />}
+                {isTable.value ? (
+                  <NodeTable state={state} max={cluster.messagesMax.value} />
+                ) : (
+                  <ClusterPicture state={state} max={cluster.messagesMax.value} ownPid={ownPid} />
+                )}
               </div>
               <Legend />
             </section>
@@ -62,7 +80,9 @@ export const Cluster = ({ app, mail }: { app: App; mail: Mail | null }) => {
               <ul class="links">
                 {state.links.map(({ a, b, state: link, rttMs }) => (
                   <li key={`${a}-${b}`}>
-                    <span class="num">{a}–{b}</span>
+                    <span class="num">
+                      {a}–{b}
+                    </span>
                     <span class="muted num">{link === 'up' && rttMs !== null ? `${rttMs < 1 ? '<1' : Math.round(rttMs)} ms` : ''}</span>
                     <span class="muted">{LINK_WORDS[link]}</span>
                   </li>
@@ -129,8 +149,15 @@ const Star = () => (
 )
 
 const ACTIONS: Readonly<Record<'running' | 'frozen' | 'stopped', readonly (readonly [DemoAction, string])[]>> = {
-  running: [['kill', 'Kill'], ['stop', 'Stop'], ['freeze', 'Freeze']],
-  frozen: [['thaw', 'Thaw'], ['kill', 'Kill']],
+  running: [
+    ['kill', 'Kill'],
+    ['stop', 'Stop'],
+    ['freeze', 'Freeze'],
+  ],
+  frozen: [
+    ['thaw', 'Thaw'],
+    ['kill', 'Kill'],
+  ],
   stopped: [['restart', 'Restart']],
 }
 
@@ -152,7 +179,8 @@ const DemoButtons = ({ demo, pid }: { demo: DemoModel; pid: number }) => {
 /** In the demo the keys 0 to 9 kill or restart a node. */
 const listenForPids = (demo: DemoModel | null): (() => void) => {
   const listen = (event: KeyboardEvent): void => {
-    const process = /^\d$/.test(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey ? demo?.nodes.peek().get(Number(event.key)) : undefined
+    const process =
+      /^\d$/.test(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey ? demo?.nodes.peek().get(Number(event.key)) : undefined
     if (process === undefined || (event.target instanceof HTMLElement && event.target.matches('input[type="search"], textarea'))) return
     void demo?.act(process === 'stopped' ? 'restart' : 'kill', Number(event.key))
   }
@@ -255,7 +283,9 @@ const Events = ({ state, mail }: { state: State; mail: Mail | null }) => {
       <ol class="ev" aria-label="Events, newest first">
         {all.map(({ atMs, text }, place) => (
           <li key={place}>
-            <time class="mono" dateTime={new Date(atMs).toISOString()}>{toClockSeconds(atMs)}</time>
+            <time class="mono" dateTime={new Date(atMs).toISOString()}>
+              {toClockSeconds(atMs)}
+            </time>
             <span>{text}</span>
           </li>
         ))}

@@ -54,7 +54,13 @@ export const Check = ({ isChecked, isMixed = false, className = '', tabIndex, on
   }, [isMixed])
   return (
     <label class={`check ${className}`}>
-      <input ref={box} type="checkbox" checked={isChecked} tabIndex={tabIndex} onChange={(event) => onToggle(event.currentTarget.checked)} />
+      <input
+        ref={box}
+        type="checkbox"
+        checked={isChecked}
+        tabIndex={tabIndex}
+        onChange={(event) => onToggle(event.currentTarget.checked)}
+      />
       {children}
     </label>
   )
@@ -87,7 +93,13 @@ export const PasswordField = ({ id, label, autoComplete, describedBy, isInvalid 
           {...(describedBy === undefined ? {} : { 'aria-describedby': describedBy })}
           aria-invalid={isInvalid}
         />
-        <button type="button" class="btn ghost" aria-label={isShown ? 'Hide password' : 'Show password'} aria-pressed={isShown} onClick={() => setShown(!isShown)}>
+        <button
+          type="button"
+          class="btn ghost"
+          aria-label={isShown ? 'Hide password' : 'Show password'}
+          aria-pressed={isShown}
+          onClick={() => setShown(!isShown)}
+        >
           {isShown ? 'Hide' : 'Show'}
         </button>
       </div>

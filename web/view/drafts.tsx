@@ -64,7 +64,9 @@ export const Drafts = (props: DraftsProps) => {
           </span>
         )}
       </div>
-      {props.people.length === 1 && props.arePeopleComplete && <p class="empty">You are the first one here. Open another tab and create a second account to try it.</p>}
+      {props.people.length === 1 && props.arePeopleComplete && (
+        <p class="empty">You are the first one here. Open another tab and create a second account to try it.</p>
+      )}
       {drafts.rows.value.length === 0 && (
         <div class="empty">
           <p>No drafts.</p>
@@ -108,7 +110,17 @@ const save = (drafts: DraftsModel, id: DraftId): void => {
 const SEND_NONE = 'Select one or more drafts to send.'
 const NOBODY = ''
 
-const DraftItem = ({ row, drafts, owner, people, arePeopleComplete, nodes, onSend, onDiscard, onPeople }: DraftsProps & { row: DraftRow }) => {
+const DraftItem = ({
+  row,
+  drafts,
+  owner,
+  people,
+  arePeopleComplete,
+  nodes,
+  onSend,
+  onDiscard,
+  onPeople,
+}: DraftsProps & { row: DraftRow }) => {
   const to = row.to.map(({ name }) => name).join(', ')
   const toward = to === '' ? 'without recipient' : `to ${to}`
   const chosen = row.to[0]
@@ -148,10 +160,16 @@ const DraftItem = ({ row, drafts, owner, people, arePeopleComplete, nodes, onSen
           </button>
         )}
       </div>
-      {row.isEditing ? <DraftField row={row} toward={toward} drafts={drafts} onSend={onSend} /> : <p class="text body clamp2">{row.text === '' ? <span class="muted">Empty</span> : row.text}</p>}
+      {row.isEditing ? (
+        <DraftField row={row} toward={toward} drafts={drafts} onSend={onSend} />
+      ) : (
+        <p class="text body clamp2">{row.text === '' ? <span class="muted">Empty</span> : row.text}</p>
+      )}
       {hasError && (
         <div class="err-line">
-          <ErrorLine id={errorId}>{row.error !== null ? draftErrorText(row.error) : `${chosen?.name} no longer has an account. Choose someone else.`}</ErrorLine>
+          <ErrorLine id={errorId}>
+            {row.error !== null ? draftErrorText(row.error) : `${chosen?.name} no longer has an account. Choose someone else.`}
+          </ErrorLine>
         </div>
       )}
       <div class="foot">
@@ -163,7 +181,12 @@ const DraftItem = ({ row, drafts, owner, people, arePeopleComplete, nodes, onSen
           ) : (
             nodes.members.length > 0 && (
               <span class="marks">
-                <ReplicaDots members={nodes.members} storedOn={row.isPending ? [] : row.storedOn} down={nodes.down} detail={copiesDetail(row.isPending ? [] : row.storedOn, nodes.members)} />
+                <ReplicaDots
+                  members={nodes.members}
+                  storedOn={row.isPending ? [] : row.storedOn}
+                  down={nodes.down}
+                  detail={copiesDetail(row.isPending ? [] : row.storedOn, nodes.members)}
+                />
               </span>
             )
           )}
@@ -185,7 +208,10 @@ const personKey = ({ id, name }: Person): string => (id === '' ? `@${name}` : id
 const toOptions = (to: readonly Person[], people: readonly Person[], owner: AccountId, isGone: boolean) => {
   const chosen = to[0]
   const isListed = chosen !== undefined && people.some((person) => personKey(person) === personKey(chosen))
-  const unlisted = chosen !== undefined && !isListed ? [{ value: personKey(chosen), label: `${to.map(({ name }) => name).join(', ')}${isGone ? ' (no account)' : ''}` }] : []
+  const unlisted =
+    chosen !== undefined && !isListed
+      ? [{ value: personKey(chosen), label: `${to.map(({ name }) => name).join(', ')}${isGone ? ' (no account)' : ''}` }]
+      : []
   return [
     { value: NOBODY, label: 'Choose' },
     ...unlisted,
@@ -253,10 +279,10 @@ const DiscardedLine = ({ row, drafts }: { row: DraftRow; drafts: DraftsModel }) 
   const to = row.to.map(({ name }) => name).join(', ')
   return (
     <p>
-        <span>Draft{to === '' ? '' : ` to ${to}`} discarded.</span>
-        <button type="button" class="btn link" onClick={() => drafts.restore(row.id)}>
-          Undo
-        </button>
-      </p>
+      <span>Draft{to === '' ? '' : ` to ${to}`} discarded.</span>
+      <button type="button" class="btn link" onClick={() => drafts.restore(row.id)}>
+        Undo
+      </button>
+    </p>
   )
 }

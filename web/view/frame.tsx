@@ -39,8 +39,12 @@ export const Header = ({ app, mail, page, search, onLogOut, onDelete }: FramePro
       </nav>
       <span class="sep" />
       <span class="nav">
-        <button type="button" class="btn ghost" onClick={onLogOut}>Log out</button>
-        <button type="button" class="btn ghost" onClick={onDelete}>Delete account…</button>
+        <button type="button" class="btn ghost" onClick={onLogOut}>
+          Log out
+        </button>
+        <button type="button" class="btn ghost" onClick={onDelete}>
+          Delete account…
+        </button>
       </span>
       <button type="button" class="btn ghost square menu" popovertarget="account" aria-label="Account and settings">
         <Icon name="menu" />
@@ -58,7 +62,9 @@ const PageLink = ({ href, name, label, isHere }: { href: string; name: string; l
 
 const Search = ({ text, onSearch }: { text: string; onSearch: (text: string) => void }) => (
   <search class="find">
-    <label class="vh" for="search">Search messages and people</label>
+    <label class="vh" for="search">
+      Search messages and people
+    </label>
     <Icon name="search" />
     <input id="search" type="search" placeholder="Search" value={text} onInput={(event) => onSearch(event.currentTarget.value)} />
     <kbd aria-hidden="true">/</kbd>
@@ -69,10 +75,26 @@ const AccountSheet = ({ name, onLogOut, onDelete }: { name: string; onLogOut: ()
   <div popover="auto" id="account" class="pop sheet" aria-label="Account and settings">
     <h2>{name}</h2>
     <ul>
-      <li><a class="btn ghost" href="/settings" onClick={closeSheet}>Settings</a></li>
-      <li><a class="btn ghost" href="/help" onClick={closeSheet}>Help</a></li>
-      <li><button type="button" class="btn ghost" onClick={() => (closeSheet(), onLogOut())}>Log out</button></li>
-      <li><button type="button" class="btn ghost bad-text" onClick={() => (closeSheet(), onDelete())}>Delete account…</button></li>
+      <li>
+        <a class="btn ghost" href="/settings" onClick={closeSheet}>
+          Settings
+        </a>
+      </li>
+      <li>
+        <a class="btn ghost" href="/help" onClick={closeSheet}>
+          Help
+        </a>
+      </li>
+      <li>
+        <button type="button" class="btn ghost" onClick={() => (closeSheet(), onLogOut())}>
+          Log out
+        </button>
+      </li>
+      <li>
+        <button type="button" class="btn ghost bad-text" onClick={() => (closeSheet(), onDelete())}>
+          Delete account…
+        </button>
+      </li>
     </ul>
   </div>
 )
@@ -99,7 +121,13 @@ const Chip = ({ mail }: { mail: Mail }) => {
   const text = chipText(chip)
   return (
     <>
-      <button type="button" class={`chip ${look}`} popovertarget="connection" aria-label={`Connection: ${text === '' ? 'connecting' : text}`} hidden={chip.status === 'quiet'}>
+      <button
+        type="button"
+        class={`chip ${look}`}
+        popovertarget="connection"
+        aria-label={`Connection: ${text === '' ? 'connecting' : text}`}
+        hidden={chip.status === 'quiet'}
+      >
         <Icon name={icon} />
         <span>{text}</span>
       </button>
@@ -133,8 +161,12 @@ const ConnectionList = ({ mail }: { mail: Mail }) => {
         </ul>
       )}
       <div class="acts">
-        <button type="button" class="btn sm" onClick={mail.wake}>Try now</button>
-        <a class="small" href="/cluster">Cluster</a>
+        <button type="button" class="btn sm" onClick={mail.wake}>
+          Try now
+        </button>
+        <a class="small" href="/cluster">
+          Cluster
+        </a>
       </div>
     </div>
   )
@@ -160,8 +192,16 @@ export const Banner = ({ app, mail }: { app: App; mail: Mail }) => {
     <div class={`banner ${look}`} role="status">
       <Icon name={icon} />
       <p>{bannerText(banner)}</p>
-      {banner.kind === 'offline' && <button type="button" class="btn sm" onClick={mail.wake}>Try now</button>}
-      {DISMISSIBLE.includes(banner.kind) && <button type="button" class="btn sm" onClick={mail.connection.dismiss}>Dismiss</button>}
+      {banner.kind === 'offline' && (
+        <button type="button" class="btn sm" onClick={mail.wake}>
+          Try now
+        </button>
+      )}
+      {DISMISSIBLE.includes(banner.kind) && (
+        <button type="button" class="btn sm" onClick={mail.connection.dismiss}>
+          Dismiss
+        </button>
+      )}
     </div>
   )
 }
@@ -170,7 +210,9 @@ const UpdateBanner = ({ onReload }: { onReload: () => void }) => (
   <div class="banner info" role="status">
     <Icon name="reload" />
     <p>There is a new version of this page. Your unsent text is kept.</p>
-    <button type="button" class="btn sm" onClick={onReload}>Reload</button>
+    <button type="button" class="btn sm" onClick={onReload}>
+      Reload
+    </button>
   </div>
 )
 
@@ -200,19 +242,37 @@ export const TabBar = ({ mail, here }: { mail: Mail; here: Region | 'cluster' | 
 // ---- leaving with something unsent
 
 /** Three ways out when messages are only on this device; shown in the layout, not over it. */
-export const LogOutSheet = ({ mail, onLogOut, onCancel }: { mail: Mail; onLogOut: (options: { forget: boolean }) => void; onCancel: () => void }) => {
+export const LogOutSheet = ({
+  mail,
+  onLogOut,
+  onCancel,
+}: {
+  mail: Mail
+  onLogOut: (options: { forget: boolean }) => void
+  onCancel: () => void
+}) => {
   const unsent = mail.mailbox.unsentCount.value
   const isWaiting = useSignal(false)
   if (isWaiting.value && unsent === 0) queueMicrotask(() => onLogOut({ forget: true }))
   return (
     <section class="panel over" role="region" aria-labelledby="log-out-title">
-      <h2 id="log-out-title" tabIndex={-1}>{plural(unsent, 'message')} {unsent === 1 ? 'is' : 'are'} only on this device</h2>
+      <h2 id="log-out-title" tabIndex={-1}>
+        {plural(unsent, 'message')} {unsent === 1 ? 'is' : 'are'} only on this device
+      </h2>
       <p class="muted">{isWaiting.value ? 'Waiting for a node to take them…' : 'They go out as soon as a node answers.'}</p>
       <div class="acts">
-        <button type="button" class="btn primary" onClick={() => (isWaiting.value = true)}>Wait and log out</button>
-        <button type="button" class="btn" onClick={() => onLogOut({ forget: false })}>Log out and keep them here</button>
-        <button type="button" class="btn danger" onClick={() => onLogOut({ forget: true })}>Discard</button>
-        <button type="button" class="btn ghost" onClick={onCancel}>Stay</button>
+        <button type="button" class="btn primary" onClick={() => (isWaiting.value = true)}>
+          Wait and log out
+        </button>
+        <button type="button" class="btn" onClick={() => onLogOut({ forget: false })}>
+          Log out and keep them here
+        </button>
+        <button type="button" class="btn danger" onClick={() => onLogOut({ forget: true })}>
+          Discard
+        </button>
+        <button type="button" class="btn ghost" onClick={onCancel}>
+          Stay
+        </button>
       </div>
     </section>
   )

@@ -8,12 +8,12 @@ export const Help = () => (
     <section class="block">
       <h2>How it works</h2>
       <p>
-        Mail for you waits in the Inbox while you are away; Open moves the oldest into Messages. Mail that arrives while you are here goes straight to Messages. Tick Read when you
-        have dealt with a message: its sender sees the mark.
+        Mail for you waits in the Inbox while you are away; Open moves the oldest into Messages. Mail that arrives while you are here goes
+        straight to Messages. Tick Read when you have dealt with a message: its sender sees the mark.
       </p>
       <p>
-        Everything you write is kept on this device first and on every node a moment later. The marks beside a message show which nodes hold it. When your node dies, the page moves
-        to another one by itself; without any node you can go on writing, and it goes out later.
+        Everything you write is kept on this device first and on every node a moment later. The marks beside a message show which nodes hold
+        it. When your node dies, the page moves to another one by itself; without any node you can go on writing, and it goes out later.
       </p>
     </section>
     <section class="block">

@@ -24,13 +24,21 @@ export const Login = ({ app }: { app: App }) => {
           <Brand />
         </a>
         <nav aria-label="Pages">
-          <a class="btn ghost" href="/cluster">Cluster</a>
-          <a class="btn ghost" href="/help" aria-label="Help (?)">Help</a>
+          <a class="btn ghost" href="/cluster">
+            Cluster
+          </a>
+          <a class="btn ghost" href="/help" aria-label="Help (?)">
+            Help
+          </a>
         </nav>
       </header>
       <main class="login" id="content">
         <Flock />
-        {state.status === 'new' || state.status === 'known' ? <PasswordStep key="password" session={session} status={state.status} name={state.name} /> : <NameStep key="name" session={session} />}
+        {state.status === 'new' || state.status === 'known' ? (
+          <PasswordStep key="password" session={session} status={state.status} name={state.name} />
+        ) : (
+          <NameStep key="name" session={session} />
+        )}
       </main>
       <footer class="lf">
         <p>{nodes > 1 ? `${plural(nodes, 'node')}, and each keeps a full copy.` : 'Every node keeps a full copy.'}</p>
@@ -54,7 +62,9 @@ const NameStep = ({ session }: { session: Session }) => {
       <h1>Starling</h1>
       <p class="lead">Mail that keeps working when servers do not.</p>
       <form onSubmit={submit} noValidate>
-        <label class="label" for="name">Your name</label>
+        <label class="label" for="name">
+          Your name
+        </label>
         <input
           ref={field}
           class="field"
@@ -69,7 +79,9 @@ const NameStep = ({ session }: { session: Session }) => {
           aria-describedby={error === null ? undefined : 'name-error'}
         />
         {error !== null && <ErrorLine id="name-error">{sessionErrorText(error)}</ErrorLine>}
-        <button class="btn primary wide" aria-disabled={session.isBusy.value}>Continue</button>
+        <button class="btn primary wide" aria-disabled={session.isBusy.value}>
+          Continue
+        </button>
       </form>
     </section>
   )
@@ -94,10 +106,14 @@ const PasswordStep = ({ session, status, name }: { session: Session; status: 'ne
   useEffect(() => form.current?.querySelector<HTMLInputElement>('#password')?.focus(), [])
   return (
     <section class="step" aria-labelledby="greeting">
-      <h1 id="greeting" ref={heading} tabIndex={-1}>{isNew ? 'Welcome, new user!' : 'Welcome back!'}</h1>
+      <h1 id="greeting" ref={heading} tabIndex={-1}>
+        {isNew ? 'Welcome, new user!' : 'Welcome back!'}
+      </h1>
       <p class="who">
         <b>{name}</b> <span class="muted">·</span>{' '}
-        <button type="button" class="btn link" onClick={session.changeName}>Not {name}? Change name</button>
+        <button type="button" class="btn link" onClick={session.changeName}>
+          Not {name}? Change name
+        </button>
       </p>
       <form ref={form} onSubmit={submit} noValidate>
         {/* For password managers: the name belongs to this form too. */}
@@ -109,7 +125,15 @@ const PasswordStep = ({ session, status, name }: { session: Session; status: 'ne
           describedBy={describedBy}
           isInvalid={error !== null}
         />
-        {error !== null ? <ErrorLine id="password-error">{sessionErrorText(error)}</ErrorLine> : isNew && <p class="help" id="password-help">8 characters or more</p>}
+        {error !== null ? (
+          <ErrorLine id="password-error">{sessionErrorText(error)}</ErrorLine>
+        ) : (
+          isNew && (
+            <p class="help" id="password-help">
+              8 characters or more
+            </p>
+          )
+        )}
         <button class="btn primary wide" aria-disabled={session.isBusy.value}>
           {isNew ? 'Create account' : takeOver.value ? 'Sign out there and log in' : 'Log in'}
         </button>

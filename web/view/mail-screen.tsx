@@ -66,8 +66,17 @@ export const MailScreen = ({ app, mail, announcer, onLogOut, onDelete }: MailScr
 
   return (
     <div class="screen" data-region={region}>
-      <a class="skip" href="#content">Skip to messages</a>
-      <Header app={app} mail={mail} page="mail" onLogOut={onLogOut} onDelete={onDelete} search={{ text: search.value, onSearch: (text) => (search.value = text) }} />
+      <a class="skip" href="#content">
+        Skip to messages
+      </a>
+      <Header
+        app={app}
+        mail={mail}
+        page="mail"
+        onLogOut={onLogOut}
+        onDelete={onDelete}
+        search={{ text: search.value, onSearch: (text) => (search.value = text) }}
+      />
       <Banner app={app} mail={mail} />
       <main class="app" id="content" tabIndex={-1}>
         <div class="col left">
@@ -192,7 +201,8 @@ const createActions = (mail: Mail, announcer: Announcer, show: (region: Region) 
 
 const runCommand = (command: Command, screen: ScreenActions, mail: Mail, route: (path: string) => void): boolean => {
   const row = currentRow()
-  const message = row?.id.startsWith('message-') === true ? mail.mailbox.messages.peek().find(({ id }) => row.id === `message-${id}`) : undefined
+  const message =
+    row?.id.startsWith('message-') === true ? mail.mailbox.messages.peek().find(({ id }) => row.id === `message-${id}`) : undefined
   const draft = row?.id.startsWith('draft-') === true ? mail.drafts.rows.peek().find(({ id }) => row.id === `draft-${id}`) : undefined
   switch (command) {
     case 'next':

@@ -57,7 +57,13 @@ export const Messages = ({ mailbox, search, actions, hasOlder, onOlder, onFirstN
       {all.length > 0 && found.length === 0 && <p class="empty">Nothing found for “{search}”.</p>}
       <ul>
         {found.slice(0, limit.value).map((row, place) => (
-          <li key={row.id}>{row.isDeleted ? <DeletedLine row={row} onUndo={actions.onUndo} /> : <MessageItem row={row} isFirst={place === 0} actions={actions} />}</li>
+          <li key={row.id}>
+            {row.isDeleted ? (
+              <DeletedLine row={row} onUndo={actions.onUndo} />
+            ) : (
+              <MessageItem row={row} isFirst={place === 0} actions={actions} />
+            )}
+          </li>
         ))}
       </ul>
       {found.length > limit.value && (
@@ -99,7 +105,13 @@ interface ItemProps {
 class MessageItem extends Component<ItemProps> {
   override shouldComponentUpdate({ row, isFirst, actions }: ItemProps): boolean {
     const { row: shown } = this.props
-    return isFirst !== this.props.isFirst || actions !== this.props.actions || row.isRead !== shown.isRead || row.text !== shown.text || row.openedMs !== shown.openedMs
+    return (
+      isFirst !== this.props.isFirst ||
+      actions !== this.props.actions ||
+      row.isRead !== shown.isRead ||
+      row.text !== shown.text ||
+      row.openedMs !== shown.openedMs
+    )
   }
 
   override render() {
@@ -134,7 +146,13 @@ const MessageArticle = ({ row, isFirst, actions }: ItemProps) => {
           <Icon name="reply" />
           <span>Reply</span>
         </button>
-        <button type="button" class="btn ghost" title="Delete (#)" aria-label={`Delete message from ${from}`} onClick={() => actions.onDelete(row)}>
+        <button
+          type="button"
+          class="btn ghost"
+          title="Delete (#)"
+          aria-label={`Delete message from ${from}`}
+          onClick={() => actions.onDelete(row)}
+        >
           <Icon name="trash" />
           <span>Delete</span>
         </button>

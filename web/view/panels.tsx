@@ -19,10 +19,18 @@ export const TakenOver = ({ app, mail, atMs }: { app: App; mail: Mail | null; at
       <p id="taken-text">
         {app.ownName.value} logged in on another device at {toClock(atMs)}.
       </p>
-      {unsent > 0 && <p class="muted">{plural(unsent, 'text')} you wrote here {unsent === 1 ? 'is' : 'are'} not sent yet; they are kept.</p>}
+      {unsent > 0 && (
+        <p class="muted">
+          {plural(unsent, 'text')} you wrote here {unsent === 1 ? 'is' : 'are'} not sent yet; they are kept.
+        </p>
+      )}
       <div class="acts">
-        <button type="button" class="btn primary" onClick={app.session.useHere}>Use here</button>
-        <button type="button" class="btn" onClick={() => void app.logOut({ forget: false })}>Log out</button>
+        <button type="button" class="btn primary" onClick={app.session.useHere}>
+          Use here
+        </button>
+        <button type="button" class="btn" onClick={() => void app.logOut({ forget: false })}>
+          Log out
+        </button>
       </div>
     </section>
   )
@@ -40,12 +48,29 @@ export const NameLost = ({ app, lostName }: { app: App; lostName: string }) => {
     <section class="panel over" role="region" aria-labelledby="lost-title">
       <h2 id="lost-title">Your name needs to change</h2>
       <p>
-        While the servers could not reach each other, someone else also registered “{lostName}”, and they were first. Your messages and drafts are safe.
+        While the servers could not reach each other, someone else also registered “{lostName}”, and they were first. Your messages and
+        drafts are safe.
       </p>
       <form onSubmit={submit} noValidate>
-        <label class="label" for="new-name">New name</label>
-        <input class="field" id="new-name" name="new-name" autoComplete="username" autoCapitalize="none" spellcheck={false} defaultValue={`${lostName}-2`} />
-        <PasswordField id="lost-password" label="Password" autoComplete="current-password" describedBy={error.value === null ? undefined : 'lost-error'} isInvalid={error.value !== null} />
+        <label class="label" for="new-name">
+          New name
+        </label>
+        <input
+          class="field"
+          id="new-name"
+          name="new-name"
+          autoComplete="username"
+          autoCapitalize="none"
+          spellcheck={false}
+          defaultValue={`${lostName}-2`}
+        />
+        <PasswordField
+          id="lost-password"
+          label="Password"
+          autoComplete="current-password"
+          describedBy={error.value === null ? undefined : 'lost-error'}
+          isInvalid={error.value !== null}
+        />
         {error.value !== null && <ErrorLine id="lost-error">{error.value}</ErrorLine>}
         <div class="acts">
           <button class="btn primary">Keep going under the new name</button>
@@ -76,10 +101,20 @@ export const DeleteAccount = ({ app, mail, onClose }: { app: App; mail: Mail; on
     <dialog class="panel" ref={dialog} aria-labelledby="delete-title" onClose={onClose}>
       <h2 id="delete-title">Delete {app.ownName.value} for good?</h2>
       <p>
-        {plural(messages, 'message')}, {plural(mail.drafts.count.value, 'draft')} and the name go from all servers. Mail you sent stays with its recipients.
+        {plural(messages, 'message')}, {plural(mail.drafts.count.value, 'draft')} and the name go from all servers. Mail you sent stays with
+        its recipients.
       </p>
       <form onSubmit={submit} noValidate>
-        <input class="vh" type="text" name="username" autoComplete="username" value={app.ownName.value} tabIndex={-1} readOnly aria-hidden="true" />
+        <input
+          class="vh"
+          type="text"
+          name="username"
+          autoComplete="username"
+          value={app.ownName.value}
+          tabIndex={-1}
+          readOnly
+          aria-hidden="true"
+        />
         <PasswordField
           id="delete-password"
           label="Type your password to confirm"
@@ -90,8 +125,12 @@ export const DeleteAccount = ({ app, mail, onClose }: { app: App; mail: Mail; on
         {error.value !== null && <ErrorLine id="delete-error">{error.value}</ErrorLine>}
         {!isOnline && <p class="help">Needs a server, so that it is deleted everywhere.</p>}
         <div class="acts">
-          <button class="btn danger solid" aria-disabled={isBusy.value || !isOnline}>Delete account</button>
-          <button type="button" class="btn" onClick={() => dialog.current?.close()}>Keep it</button>
+          <button class="btn danger solid" aria-disabled={isBusy.value || !isOnline}>
+            Delete account
+          </button>
+          <button type="button" class="btn" onClick={() => dialog.current?.close()}>
+            Keep it
+          </button>
         </div>
       </form>
     </dialog>

@@ -48,7 +48,9 @@ export const Sent = ({ rows, search, nodes, actions }: SentProps) => {
 }
 
 const matches = (row: SentRow, search: string): boolean =>
-  search === '' || row.text.toLowerCase().includes(search.toLowerCase()) || row.to.some(({ name }) => name.toLowerCase().includes(search.toLowerCase()))
+  search === '' ||
+  row.text.toLowerCase().includes(search.toLowerCase()) ||
+  row.to.some(({ name }) => name.toLowerCase().includes(search.toLowerCase()))
 
 const MARKS: Partial<Record<SentState['status'], IconName>> = {
   keeping: 'clock',
@@ -68,7 +70,9 @@ const SentItem = ({ row, nodes, actions }: { row: SentRow; nodes: Nodes; actions
   const icon = MARKS[state.status]
   const isEverywhere = nodes.members.length > 0 && nodes.members.every((pid) => row.storedOn.includes(pid))
   const isTight = state.status === 'stored' && isEverywhere && Date.now() - row.sentMs > WORDS_MS
-  const dots = hasDots && <ReplicaDots members={nodes.members} storedOn={row.storedOn} down={nodes.down} detail={copiesDetail(row.storedOn, nodes.members)} />
+  const dots = hasDots && (
+    <ReplicaDots members={nodes.members} storedOn={row.storedOn} down={nodes.down} detail={copiesDetail(row.storedOn, nodes.members)} />
+  )
   const when = (
     <time class="when" dateTime={new Date(row.sentMs).toISOString()}>
       {toWhen(row.sentMs, Date.now())}

@@ -30,22 +30,46 @@ export const Settings = ({ app, mail }: { app: App; mail: Mail }) => {
             </label>
           ))}
         </fieldset>
-        <Check isChecked={preferences.hasSingleKeys.value} onToggle={preferences.setSingleKeys}>Single keys act (j, k, r, c and the others)</Check>
+        <Check isChecked={preferences.hasSingleKeys.value} onToggle={preferences.setSingleKeys}>
+          Single keys act (j, k, r, c and the others)
+        </Check>
       </Block>
       <Block title="Receipts">
-        <Check isChecked={mail.sharesReceipts.value} onToggle={mail.setSharesReceipts}>Tell senders when I open or read their messages</Check>
+        <Check isChecked={mail.sharesReceipts.value} onToggle={mail.setSharesReceipts}>
+          Tell senders when I open or read their messages
+        </Check>
       </Block>
       <Devices app={app} />
       <Aside app={app} />
-      <AccountForm title="Change name" button="Change name" submit={(form) => app.rename(fieldOf(form, 'new-name'), fieldOf(form, 'password'))}>
-        <label class="label" for="settings-name">New name</label>
-        <input class="field" id="settings-name" name="new-name" autoComplete="off" autoCapitalize="none" spellcheck={false} defaultValue={app.ownName.value} />
+      <AccountForm
+        title="Change name"
+        button="Change name"
+        submit={(form) => app.rename(fieldOf(form, 'new-name'), fieldOf(form, 'password'))}
+      >
+        <label class="label" for="settings-name">
+          New name
+        </label>
+        <input
+          class="field"
+          id="settings-name"
+          name="new-name"
+          autoComplete="off"
+          autoCapitalize="none"
+          spellcheck={false}
+          defaultValue={app.ownName.value}
+        />
         <PasswordField id="rename-password" label="Password" autoComplete="current-password" />
       </AccountForm>
-      <AccountForm title="Change password" button="Change password" submit={(form) => app.changePassword(fieldOf(form, 'password'), fieldOf(form, 'new-password'))}>
+      <AccountForm
+        title="Change password"
+        button="Change password"
+        submit={(form) => app.changePassword(fieldOf(form, 'password'), fieldOf(form, 'new-password'))}
+      >
         <PasswordField id="old-password" label="Password" autoComplete="current-password" />
         <PasswordField id="fresh-password" label="New password" autoComplete="new-password" describedBy="fresh-help" />
-        <p class="help" id="fresh-help">8 characters or more. Your other devices are signed out.</p>
+        <p class="help" id="fresh-help">
+          8 characters or more. Your other devices are signed out.
+        </p>
       </AccountForm>
     </main>
   )
@@ -58,7 +82,17 @@ const Block = ({ title, children }: { title: string; children: ComponentChildren
   </section>
 )
 
-const AccountForm = ({ title, button, submit, children }: { title: string; button: string; submit: (form: HTMLFormElement) => Promise<Refusal | null>; children: ComponentChildren }) => {
+const AccountForm = ({
+  title,
+  button,
+  submit,
+  children,
+}: {
+  title: string
+  button: string
+  submit: (form: HTMLFormElement) => Promise<Refusal | null>
+  children: ComponentChildren
+}) => {
   const outcome = useSignal<Refusal | 'done' | null>(null)
   const onSubmit = async (event: TargetedEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault()
@@ -72,7 +106,11 @@ const AccountForm = ({ title, button, submit, children }: { title: string; butto
     <Block title={title}>
       <form onSubmit={onSubmit} noValidate>
         {children}
-        {outcome.value === 'done' && <p class="help" role="status">Done.</p>}
+        {outcome.value === 'done' && (
+          <p class="help" role="status">
+            Done.
+          </p>
+        )}
         {outcome.value !== null && outcome.value !== 'done' && <ErrorLine>{refusalText(outcome.value)}</ErrorLine>}
         <button class="btn">{button}</button>
       </form>

@@ -25,4 +25,5 @@ export const useCommands = (preferences: Preferences, run: (command: Command) =>
 }
 
 const isField = (target: EventTarget | null): boolean =>
-  target instanceof HTMLElement && (target.matches('input:not([type="checkbox"]):not([type="radio"]), textarea, select') || target.isContentEditable)
+  target instanceof HTMLElement &&
+  (target.matches('input:not([type="checkbox"]):not([type="radio"]), textarea, select') || target.isContentEditable)

@@ -112,11 +112,15 @@ export const copiesDetail = (storedOn: readonly number[], members: readonly numb
   return `Stored on ${held.length} of ${members.length} nodes: ${toList(held.map(String))}`
 }
 
-const toList = (items: readonly string[]): string => (items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`)
+const toList = (items: readonly string[]): string =>
+  items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`
 
 // ---- a sent message
 
-export const sentText = (state: SentState, { to, storedOn, members, down }: { to: string; storedOn: readonly number[]; members: readonly number[]; down: readonly number[] }): string => {
+export const sentText = (
+  state: SentState,
+  { to, storedOn, members, down }: { to: string; storedOn: readonly number[]; members: readonly number[]; down: readonly number[] },
+): string => {
   switch (state.status) {
     case 'keeping':
       return 'Keeping it on this device…'
@@ -124,7 +128,10 @@ export const sentText = (state: SentState, { to, storedOn, members, down }: { to
       return 'Waiting. Only on this device.'
     case 'stored': {
       const missing = down.filter((pid) => !storedOn.includes(pid))
-      return copiesText('Stored', storedOn, members) + (missing.length > 0 ? `, ${toList(missing.map((pid) => `node ${pid}`))} ${missing.length === 1 ? 'is' : 'are'} down` : '')
+      return (
+        copiesText('Stored', storedOn, members) +
+        (missing.length > 0 ? `, ${toList(missing.map((pid) => `node ${pid}`))} ${missing.length === 1 ? 'is' : 'are'} down` : '')
+      )
     }
     case 'opened':
     case 'read':
@@ -212,7 +219,9 @@ export const bannerText = (banner: BannerState): string => {
     case 'lone':
       return 'Only one server is up. You can go on; what you write now is stored once until another returns.'
     case 'back': {
-      const facts = [banner.stored > 0 ? `${banner.stored} stored` : '', banner.arrived > 0 ? `${banner.arrived} new` : ''].filter((fact) => fact !== '')
+      const facts = [banner.stored > 0 ? `${banner.stored} stored` : '', banner.arrived > 0 ? `${banner.arrived} new` : ''].filter(
+        (fact) => fact !== '',
+      )
       return `Back online.${facts.length > 0 ? ` ${facts.join(', ')}.` : ''}`
     }
     case 'set-aside':
@@ -224,9 +233,13 @@ export const bannerText = (banner: BannerState): string => {
 
 // ---- what was done, for the live region and the status lines
 
-export const openedText = (opened: number, rest: number): string => `${opened} opened. ${rest === 0 ? 'The inbox is empty.' : `${rest} left in the inbox.`}`
+export const openedText = (opened: number, rest: number): string =>
+  `${opened} opened. ${rest === 0 ? 'The inbox is empty.' : `${rest} left in the inbox.`}`
 
 export const sendText = (sent: number, failed: number): string => {
-  const parts = [sent > 0 ? `${sent} sent.` : '', failed > 0 ? `${plural(failed, 'draft')} still ${failed === 1 ? 'needs' : 'need'} something.` : '']
+  const parts = [
+    sent > 0 ? `${sent} sent.` : '',
+    failed > 0 ? `${plural(failed, 'draft')} still ${failed === 1 ? 'needs' : 'need'} something.` : '',
+  ]
   return parts.filter((part) => part !== '').join(' ')
 }
