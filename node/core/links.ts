@@ -94,7 +94,8 @@ export const onLinkUp = (node: NodeState, link: LinkId, identity: PeerIdentity, 
     dropLink(node, peer)
   }
   if (isNewRun(peer, identity.nodeId, identity.boot)) becomeNewRun(peer, identity.nodeId, identity.boot)
-  peer.url = identity.url
+  // The operator's --peers says how nodes reach each other; what a node tells browsers may be another address.
+  if (!node.config.peers.has(peer.pid)) peer.url = identity.url
   peer.link = link
   peer.dialed = dialed
   peer.linkSinceMs = node.now.monotonicMs
