@@ -18,7 +18,7 @@ import {
   nameToKey,
   parseDocumentName
 } from '../../crdt-schema/ids.ts'
-import { readMessages } from '../../crdt-schema/inbox.ts'
+import { isRecalled, readMessages } from '../../crdt-schema/inbox.ts'
 import { readMark } from '../../crdt-schema/marks.ts'
 import type { World } from './cluster.ts'
 import type { Deed, Operation } from './history.ts'
@@ -63,6 +63,7 @@ export const checkWorld = (world: World, options: CheckOptions = {}): string[] =
     ...checkSessions(world),
     ...checkRemovals(world, nodes),
     ...checkMarks(world, nodes),
+    ...checkRecalls(world, nodes),
     ...checkConvergence(nodes),
     ...checkPages(world, nodes)
   ]
@@ -224,6 +225,27 @@ const checkMarks = (world: World, nodes: readonly Contents[]): string[] => {
       const mark = doc === undefined ? null : readMark(doc, deed.message)
       const isSet = mark !== null && (deed.mark === 'opened' ? mark.openedMs !== null : mark[deed.mark])
       if (!isSet) found.push(`K1 operation ${number} of ${device}: the mark ${deed.mark} was acknowledged, but node ${node.pid} does not have it`)
+    }
+  }
+  return found
+}
+
+// ---- recalls
+
+/** What its sender was told is taken back is nowhere in an Inbox, whoever delivered it again [DEL7]. */
+const checkRecalls = (world: World, nodes: readonly Contents[]): string[] => {
+  const found: string[] = []
+  for (const { deed, outcome, device, number, recalled } of operationsOf(world, 'recall')) {
+    if (outcome !== 'acknowledged' || !recalled) continue
+    const recipients = new Set(operationsOf(world, 'send').flatMap(send => (send.deed.message === deed.message ? send.deed.to : [])))
+    for (const node of nodes) {
+      for (const account of recipients) {
+        const inbox = node.documents.get(inboxDocument(account, messageToMonth(deed.message)))
+        const marks = node.documents.get(marksDocument(account, messageToMonth(deed.message)))
+        const isOpened = marks !== undefined && readMark(marks, deed.message).openedMs !== null
+        const isShown = inbox !== undefined && readMessages(inbox).value.has(deed.message) && !isRecalled(inbox, deed.message)
+        if (isShown && !isOpened) found.push(`K1 operation ${number} of ${device} recalled a message, but node ${node.pid} still shows it to ${account.slice(0, 4)}`)
+      }
     }
   }
   return found

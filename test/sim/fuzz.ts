@@ -82,6 +82,7 @@ const planPeople = (random: Random, simulatedMs: number): Entry[] => {
   const entries: Entry[] = [...PEOPLE, 'cleo.phone', 'dan.phone'].map((label, index) => ({ atMs: START_MS + index * 200, line: `${label} signs-up` }))
   for (const page of PAGES) entries.push({ atMs: START_MS + 1_500, line: `${page} attaches via ${random.integer(0, 2)}` })
   const texts: string[] = []
+  const senders = new Map<string, string>()
   let drafts = 0
   for (let atMs = START_MS + 2_000; atMs < simulatedMs; atMs += random.integer(10, 400)) {
     const others = (count: number): string => random.shuffle(EVERYBODY).slice(0, count).join(' ')
@@ -91,9 +92,13 @@ const planPeople = (random: Random, simulatedMs: number): Entry[] => {
     const lines: (() => string)[] = [
       ...Array.from({ length: 9 }, () => () => {
         texts.push(`m${texts.length}`)
+        senders.set(`m${texts.length - 1}`, person)
         return `${person} sends "${texts.at(-1)}" to ${others(random.integer(1, 3))} via ${via}`
       }),
-      () => (texts.length === 0 ? `${person} reads` : `${person} repeats "${random.pick(texts)}" via ${via}`),
+      () => {
+        const text = texts.length === 0 ? '' : random.pick(texts)
+        return `${senders.get(text) ?? person} repeats "${text}" via ${via}`
+      },
       () => `${person} reads via ${via}`,
       () => `${person} reads via ${via}`,
       () => `${person} opens ${random.integer(1, 4)} via ${via}`,

@@ -34,12 +34,14 @@ export interface Operation {
   storedOn: readonly number[]
   /** Of a send over HTTP: whom the answer called reached; null where no answer said so. */
   reached: readonly string[] | null
+  /** Of a recall: the answer said that the message is taken back. */
+  recalled: boolean
 }
 
 export interface History {
   readonly operations: readonly Operation[]
   begin(device: string, deed: Deed, atMs: number): Operation
-  end(operation: Operation, atMs: number, result: Partial<Pick<Operation, 'outcome' | 'status' | 'code' | 'answeredBy' | 'view' | 'storedOn' | 'reached'>>): void
+  end(operation: Operation, atMs: number, result: Partial<Pick<Operation, 'outcome' | 'status' | 'code' | 'answeredBy' | 'view' | 'storedOn' | 'reached' | 'recalled'>>): void
 }
 
 export const createHistory = (onEnd: (operation: Operation) => void): History => {
@@ -59,7 +61,8 @@ export const createHistory = (onEnd: (operation: Operation) => void): History =>
         answeredBy: null,
         view: [],
         storedOn: [],
-        reached: null
+        reached: null,
+        recalled: false
       }
       operations.push(operation)
       return operation

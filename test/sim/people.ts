@@ -137,7 +137,7 @@ export const createDevice = (world: PeopleWorld, person: Person, label: string, 
       const view = world.processes.find(({ pid }) => pid === by)?.state?.members.view ?? (by === null ? [] : [by])
       // What the answer teaches comes first, so that whoever watches the history sees it whole.
       if (answer !== null && outcome === 'acknowledged') onAnswer(answer)
-      history.end(operation, schedule.nowMs, { outcome, status: answer?.status ?? 0, code, answeredBy: by, view, storedOn: readStoredOn(answer), reached: readReached(answer) })
+      history.end(operation, schedule.nowMs, { outcome, status: answer?.status ?? 0, code, answeredBy: by, view, storedOn: readStoredOn(answer), reached: readReached(answer), recalled: isRecall(answer) })
     }
     const tryNext = (): void => {
       const process = order[tries % order.length]
@@ -275,4 +275,9 @@ const readReached = (answer: HttpAnswer | null): readonly string[] | null => {
   const body = answer?.body
   if (typeof body !== 'object' || body === null || !('recipients' in body) || !Array.isArray(body.recipients)) return null
   return (body.recipients as AnswerOf<'send-message'>['recipients']).flatMap(({ id, status }) => (status === 'delivered' ? [id] : []))
+}
+
+const isRecall = (answer: HttpAnswer | null): boolean => {
+  const body = answer?.body
+  return typeof body === 'object' && body !== null && 'recalled' in body && body.recalled === true
 }

@@ -21,6 +21,7 @@
 
 import { type Pid, nameToKey } from '../../crdt-schema/ids.ts'
 import type { Config } from '../../node/core/config.ts'
+import { checkStableComponent } from '../../node/core/invariants.ts'
 import { canonicalJson, checkWorld, countMessages, readContents } from './checkers.ts'
 import { type World, coordinators, createWorld, describeRole, describeWhole, isReady, isWhole } from './cluster.ts'
 import { type Commands, createCommands } from './commands.ts'
@@ -117,13 +118,19 @@ const expect = (world: World, what: string, withinMs: number): readonly string[]
 const expectStored = (world: World, withinMs: number): readonly string[] | null => {
   const untilMs = world.schedule.nowMs + withinMs
   world.runUntil(() => isWhole(world) && arePagesSettled(world) && isNobodyBusy(world), withinMs)
-  const judge = (): string[] => [...(isWhole(world) ? [] : [`not whole: ${describeWhole(world)}`]), ...checkWorld(world, { isPartitionFree: !world.isParted })]
+  const judge = (): string[] => [...(isWhole(world) ? [] : [`not whole: ${describeWhole(world)}`]), ...findUnstable(world), ...checkWorld(world, { isPartitionFree: !world.isParted })]
   let findings = judge()
   for (let waitMs = RECHECK_MS; findings.length > 0 && world.schedule.nowMs + waitMs <= untilMs; waitMs *= 2) {
     world.run(waitMs)
     findings = judge()
   }
   return findings.length === 0 ? null : findings
+}
+
+/** A cluster at rest is coordinated by its lowest ready node [COO1]. */
+const findUnstable = (world: World): string[] => {
+  const broken = checkStableComponent(world.processes.flatMap(({ state }) => (state === null ? [] : [state])))
+  return broken === null ? [] : [broken]
 }
 
 const RECHECK_MS = 200
