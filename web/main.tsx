@@ -32,7 +32,7 @@ const main = (): void => {
     keepStorage: () => void navigator.storage?.persist?.(),
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
   }
-  const app = createApp({ ports, remembered: book.nodes, fetch, fragment: location.hash })
+  const app = createApp({ ports, remembered: book.nodes, learn: book.learn, fetch, fragment: location.hash })
   // The fragment holds the demo's token; it has no place in what a person copies or bookmarks.
   if (location.hash.startsWith('#demo=')) history.replaceState(null, '', location.pathname)
   listenToBrowser(app)

@@ -87,7 +87,7 @@ test('a session ended by the server leaves the name filled in and the mail on th
     lookUpName: async (name) => ({ ok: true, value: { name, exists: true } }),
     signIn: async () => signedIn(ANA, 'ana'),
   })
-  const app = createApp({ ports, remembered: () => [], fetch: globalThis.fetch, fragment: '' })
+  const app = createApp({ ports, remembered: () => [], learn: () => {}, fetch: globalThis.fetch, fragment: '' })
   await app.session.submitName('ana')
   await app.session.submitPassword('right-password')
   await settle()
@@ -109,7 +109,7 @@ test('leaving with `forget` closes the link, forgets the rooms and tells a node 
     signIn: async () => signedIn(ANA, 'ana'),
     endSession: async (token, id) => (ended.push(`${token} ${id}`), { ok: true, value: null }),
   })
-  const app = createApp({ ports, remembered: () => [], fetch: globalThis.fetch, fragment: '' })
+  const app = createApp({ ports, remembered: () => [], learn: () => {}, fetch: globalThis.fetch, fragment: '' })
   await app.session.submitName('ana')
   await app.session.submitPassword('right-password')
   await settle()
@@ -124,7 +124,7 @@ test('[SYN4] a replica that a node refuses is put aside once, and what was writt
     lookUpName: async (name) => ({ ok: true, value: { name, exists: true } }),
     signIn: async () => signedIn(ANA, 'ana'),
   })
-  const app = createApp({ ports, remembered: () => [], fetch: globalThis.fetch, fragment: '' })
+  const app = createApp({ ports, remembered: () => [], learn: () => {}, fetch: globalThis.fetch, fragment: '' })
   await app.session.submitName('ana')
   await app.session.submitPassword('right-password')
   await settle()

@@ -45,12 +45,14 @@ export interface App {
 export interface AppOptions {
   readonly ports: Ports
   readonly remembered: () => readonly NodeAddress[]
+  /** Where the nodes are, as one of them tells. */
+  readonly learn: (nodes: readonly NodeAddress[]) => void
   readonly fetch: typeof globalThis.fetch
   /** Of the page's address. */
   readonly fragment: string
 }
 
-export const createApp = ({ ports, remembered, fetch, fragment }: AppOptions): App => {
+export const createApp = ({ ports, remembered, learn, fetch, fragment }: AppOptions): App => {
   const { api, clock } = ports
   const session = createSession(ports)
   const mail = signal<Mail | null>(null)
@@ -130,7 +132,7 @@ export const createApp = ({ ports, remembered, fetch, fragment }: AppOptions): A
     mail,
     ownName,
     nodeCount: computed(() => (mail.value?.connection.members.value ?? remembered()).length),
-    cluster: createCluster(api, clock),
+    cluster: createCluster({ api, clock, onNodes: learn }),
     demo: demoAddress === null ? null : createDemo({ address: demoAddress, fetch, clock }),
     preferences: createPreferences(ports.deviceStore),
     logOut: async ({ forget }) => {

@@ -1,9 +1,10 @@
-// What the cluster page shows: the state of all nodes as one of them tells it, asked four times a second while the
+// What the cluster page shows: the state of all nodes as one of them tells it, asked again and again while the
 // page is shown, and which parts of the cluster cannot reach each other.
 
 import { type ReadonlySignal, computed, signal } from '@preact/signals'
 import type { ClusterJson } from '../../crdt-schema/api-shapes.ts'
 import type { Api } from '../link/api.ts'
+import type { NodeAddress } from '../link/fail-over.ts'
 import type { Clock } from './ports.ts'
 
 export type ClusterState = ClusterJson
@@ -17,13 +18,18 @@ export interface ClusterModel {
   readonly messagesMax: ReadonlySignal<number>
   /** Pids that reach each other, directly or through others; one group when all is well. */
   readonly groups: ReadonlySignal<readonly (readonly number[])[]>
-  /** Asks until stopped. */
-  show(): () => void
+  /** Asks every `everyMs` until stopped. */
+  show(everyMs: number): () => void
 }
 
-const ASK_EVERY_MS = 250
+export interface ClusterOptions {
+  readonly api: Api
+  readonly clock: Clock
+  /** Where the nodes are, for whoever dials them. */
+  readonly onNodes: (nodes: readonly NodeAddress[]) => void
+}
 
-export const createCluster = (api: Api, clock: Clock): ClusterModel => {
+export const createCluster = ({ api, clock, onNodes }: ClusterOptions): ClusterModel => {
   const state = signal<ClusterJson | null>(null)
   const silentSinceMs = signal<number | null>(null)
   return {
@@ -31,16 +37,19 @@ export const createCluster = (api: Api, clock: Clock): ClusterModel => {
     silentSinceMs,
     messagesMax: computed(() => Math.max(0, ...(state.value?.nodes.map(({ messages }) => messages ?? 0) ?? []))),
     groups: computed(() => (state.value === null ? [] : findGroups(state.value))),
-    show: () => {
+    show: (everyMs) => {
       let isShown = true
       let cancel = (): void => {}
       const ask = async (): Promise<void> => {
         const askedMs = clock.nowMs()
         const answer = await api.readCluster()
         if (!isShown) return
-        if (answer.ok) state.value = answer.value
+        if (answer.ok) {
+          state.value = answer.value
+          onNodes(answer.value.nodes.map(({ pid, url, status }) => ({ pid, url, status })))
+        }
         silentSinceMs.value = answer.ok ? null : (silentSinceMs.value ?? askedMs)
-        cancel = clock.after(ASK_EVERY_MS, () => void ask())
+        cancel = clock.after(everyMs, () => void ask())
       }
       void ask()
       return () => {

@@ -5,6 +5,7 @@ import { useEffect } from 'preact/hooks'
 import { useSignal } from '@preact/signals'
 import { type ClusterNode, type ClusterState as State, membersOf } from '../model/cluster.ts'
 import { NodeShape, hueOf } from './icons.tsx'
+import { heldText } from './words.ts'
 
 interface Place {
   readonly x: number
@@ -65,7 +66,7 @@ export const ClusterPicture = ({ state, max, ownPid }: { state: State; max: numb
           to !== undefined && <Link key={`${link.a}-${link.b}`} from={from} to={to} gap={layout.ring + 12} link={link} />
         )
       })}
-      {ownPid !== null && <You place={places.get(ownPid)} ring={layout.ring} isNarrow={isNarrow.value} />}
+      {ownPid !== null && <You place={places.get(ownPid)} ring={layout.ring} width={layout.width} />}
       {members.map((node) => {
         const place = places.get(node.pid)
         return (
@@ -131,7 +132,7 @@ const Node = ({ node, place: { x, y }, ring, max, isCoordinator, isTop }: NodePr
   const words = isTop ? { x: x + ring + 16, y: y - 4, anchor: 'start' as const } : { x, y: y + ring + 26, anchor: 'middle' as const }
   const behind = node.messages === null ? 0 : max - node.messages
   const lines = [
-    isDown ? 'down' : node.messages === null ? node.status : `${node.messages} of ${max}`,
+    isDown ? 'down' : node.messages === null ? node.status : heldText(node.messages, max),
     ...(isCoordinator ? ['coordinates'] : behind > 0 && !isDown ? [`${behind} behind`] : []),
   ]
   return (
@@ -148,9 +149,11 @@ const Node = ({ node, place: { x, y }, ring, max, isCoordinator, isTop }: NodePr
         />
       )}
       <NodeShape pid={node.pid} x={x} y={y} r={ring * 0.56} className="core" />
-      <text class="pid" x={x} y={y + 6}>
-        {node.pid}
-      </text>
+      {!isDown && (
+        <text class="pid" x={x} y={y + 6}>
+          {node.pid}
+        </text>
+      )}
       {isDown && <path class="cross" d={`M${x - 14} ${y - 14}l28 28M${x + 14} ${y - 14}l-28 28`} />}
       {isCoordinator && (
         <path
@@ -177,15 +180,20 @@ const Node = ({ node, place: { x, y }, ring, max, isCoordinator, isTop }: NodePr
   )
 }
 
-/** A tag tied to the node of this page; on a move it travels to the next one. */
-const You = ({ place, ring, isNarrow }: { place: Place | undefined; ring: number; isNarrow: boolean }) => {
+const REACH = 34
+const TAG = { width: 48, height: 40 }
+
+/** A tag tied to the node of this page, on the side away from the others; on a move it travels to the next one. */
+const You = ({ place, ring, width }: { place: Place | undefined; ring: number; width: number }) => {
   if (place === undefined) return null
-  const reach = isNarrow ? 30 : 100
+  const side = place.x > width / 2 + 1 ? 1 : -1
+  const near = side * (ring + 6)
+  const far = side * (ring + REACH)
   return (
     <g class="yours" style={{ transform: `translate(${place.x}px, ${place.y}px)` }}>
-      <path class="tie" d={`M${-ring - 6} 0H${-ring - reach}`} />
-      <rect class="you" x={-ring - reach - 48} y={-20} width="48" height="40" rx="4" />
-      <text class="youT" x={-ring - reach - 24} y={5}>
+      <path class="tie" d={`M${near} 0H${far}`} />
+      <rect class="you" x={side === 1 ? far : far - TAG.width} y={-TAG.height / 2} width={TAG.width} height={TAG.height} rx="4" />
+      <text class="youT" x={far + (side * TAG.width) / 2} y={5}>
         you
       </text>
     </g>

@@ -9,13 +9,16 @@ import type { DemoAction, DemoModel } from '../model/demo.ts'
 import type { Mail } from '../model/mail.ts'
 import { ClusterPicture, Legend } from './cluster-picture.tsx'
 import { NodeDot, hueOf } from './icons.tsx'
-import { plural, toBytes, toClockSeconds, toDuration } from './words.ts'
+import { heldText, plural, toBytes, toClockSeconds, toDuration } from './words.ts'
+
+/** Four times a second: it is looked at, not read. */
+const ASK_EVERY_MS = 250
 
 export const Cluster = ({ app, mail }: { app: App; mail: Mail | null }) => {
   const { cluster, demo } = app
   const state = cluster.state.value
   const isTable = useSignal(false)
-  useEffect(cluster.show, [cluster])
+  useEffect(() => cluster.show(ASK_EVERY_MS), [cluster])
   useEffect(() => demo?.show(), [demo])
   useEffect(() => listenForPids(demo), [demo])
   useEffect(() => {
@@ -122,7 +125,7 @@ const nodeWords = (node: ClusterNode, state: State, max: number): string => {
 
 const factsOf = (node: ClusterNode, max: number): string =>
   [
-    node.messages === null ? null : `${node.messages} of ${max} messages`,
+    node.messages === null ? null : max === 0 ? 'no messages yet' : `${node.messages} of ${max} messages`,
     node.sessions === null ? null : plural(node.sessions, 'session'),
     node.bytes === null ? null : toBytes(node.bytes),
     node.version,
@@ -137,7 +140,7 @@ const NodeCard = ({ node, state, max, demo }: { node: ClusterNode; state: State;
       {node.pid === state.coordinator && <Star />}
     </h3>
     {demo !== null && <DemoButtons demo={demo} pid={node.pid} />}
-    <p class={node.status === 'syncing' || node.behind ? 'small inf' : 'small'}>{nodeWords(node, state, max)}</p>
+    <p class={node.status === 'syncing' || (node.behind && node.status === 'ready') ? 'small inf' : 'small'}>{nodeWords(node, state, max)}</p>
     <p class="small muted num">{factsOf(node, max)}</p>
   </li>
 )
@@ -207,7 +210,7 @@ const NodeTable = ({ state, max }: { state: State; max: number }) => (
               <NodeDot pid={node.pid} isUp={node.status !== 'down'} /> node {node.pid}
             </th>
             <td>{nodeWords(node, state, max)}</td>
-            <td>{node.messages === null ? '' : `${node.messages} of ${max}`}</td>
+            <td>{node.messages === null ? '' : heldText(node.messages, max)}</td>
             <td>{node.messages === null ? '' : max - node.messages}</td>
           </tr>
         ))}

@@ -7,13 +7,18 @@ import type { App } from '../model/app.ts'
 import type { Session } from '../model/session.ts'
 import { ErrorLine, PasswordField, fieldOf } from './controls.tsx'
 import { Flock } from './flock.tsx'
-import { Brand } from './icons.tsx'
+import { Brand, NodeDot } from './icons.tsx'
 import { plural, sessionErrorText } from './words.ts'
+
+const ASK_EVERY_MS = 5000
 
 export const Login = ({ app }: { app: App }) => {
   const { session } = app
   const state = session.state.value
-  const nodes = app.nodeCount.value
+  const told = app.cluster.state.value
+  const nodes = told?.nodes.filter(({ status }) => status !== 'removed').length ?? app.nodeCount.value
+  // Also so that the page knows the other nodes before it needs one.
+  useEffect(() => app.cluster.show(ASK_EVERY_MS), [app])
   useEffect(() => {
     document.title = 'Log in · Starling'
   }, [])
@@ -41,9 +46,21 @@ export const Login = ({ app }: { app: App }) => {
         )}
       </main>
       <footer class="lf">
+        <NodeChip pid={told?.self ?? null} isSilent={app.cluster.silentSinceMs.value !== null} />
         <p>{nodes > 1 ? `${plural(nodes, 'node')}, and each keeps a full copy.` : 'Every node keeps a full copy.'}</p>
       </footer>
     </div>
+  )
+}
+
+/** Which node answers, or that none does. */
+const NodeChip = ({ pid, isSilent }: { pid: number | null; isSilent: boolean }) => {
+  if (isSilent) return <p role="status">No server answers at the moment. This page keeps trying.</p>
+  if (pid === null) return <p />
+  return (
+    <p class="at">
+      <NodeDot pid={pid} isUp={true} /> node {pid}
+    </p>
   )
 }
 

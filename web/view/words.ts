@@ -115,6 +115,9 @@ export const copiesDetail = (storedOn: readonly number[], members: readonly numb
 const toList = (items: readonly string[]): string =>
   items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`
 
+/** "395 of 408" */
+export const heldText = (count: number, max: number): string => (max === 0 ? 'no messages yet' : `${count} of ${max}`)
+
 // ---- a sent message
 
 export const sentText = (
