@@ -343,7 +343,7 @@ export interface NodeState {
   readonly recent: { readonly seq: CommitNumber; pids: readonly Pid[] }[]
 }
 
-/** Logs one event of the fixed list in docs/events.md. */
+/** Logs one event of the fixed list in docs/logs.md. */
 export const log = (node: NodeState, level: 'debug' | 'info' | 'warn' | 'error', event: string, fields: Record<string, string | number | boolean | null> = {}): void => {
   node.effects.push({ type: 'log', level, event, fields })
 }
