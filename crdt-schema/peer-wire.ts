@@ -4,6 +4,7 @@
 import * as v from 'valibot'
 import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
+import { isGrantText, isOutcomeText } from './grant-wire.ts'
 import { type DocumentName, type Epoch, type NodeId, type Pid, parseEpoch, parseNodeId, parsePid, toDocumentName } from './ids.ts'
 import { type Result, assert, fail, ok } from './prelude.ts'
 
@@ -101,6 +102,8 @@ export type PeerMessage =
   | { readonly type: 'goodbye' }
   /** A message for a member without a direct link [LIV2]. */
   | { readonly type: 'relay'; readonly from: Pid; readonly to: Pid; readonly hops: number; readonly message: Uint8Array }
+  /** A piece of a message that is too large for one frame; the pieces follow one another on the same link. */
+  | { readonly type: 'fragment'; readonly bytes: Uint8Array; readonly last: boolean }
 
 const pid = v.pipe(v.number(), v.check((value) => parsePid(value) !== null), v.transform((value) => value as Pid))
 const nodeId = v.pipe(v.string(), v.check((value) => parseNodeId(value) !== null), v.transform((value) => value as NodeId))
@@ -108,7 +111,8 @@ const epoch = v.pipe(v.number(), v.check((value) => parseEpoch(value) !== null),
 const document = v.pipe(v.string(), v.maxLength(128), v.check((value) => toDocumentName(value) !== null), v.transform((value) => value as DocumentName))
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const text = v.pipe(v.string(), v.maxLength(256))
-const grantText = v.pipe(v.string(), v.maxLength(8_192))
+const grantText = v.pipe(v.string(), v.maxLength(8_192), v.check(isGrantText))
+const outcomeText = v.pipe(v.string(), v.maxLength(8_192), v.check(isOutcomeText))
 const bytes = v.instance(Uint8Array<ArrayBufferLike>)
 const pids = v.pipe(v.array(pid), v.maxLength(64))
 
@@ -142,9 +146,10 @@ const CONTROL = {
   prepared: v.object({ epoch, order: count, accepted: v.boolean(), promised: epoch }),
   resolved: v.object({ epoch, orders: v.array(count) }),
   ask: v.object({ key: text, epoch, grant: grantText }),
-  reply: v.object({ key: text, outcome: grantText }),
+  reply: v.object({ key: text, outcome: outcomeText }),
   goodbye: v.object({}),
-  relay: v.object({ from: pid, to: pid, hops: count, message: bytes })
+  relay: v.object({ from: pid, to: pid, hops: count, message: bytes }),
+  fragment: v.object({ bytes, last: v.boolean() })
 } as const
 
 type ControlType = keyof typeof CONTROL

@@ -12,7 +12,7 @@ import { latestCommit } from './commits.ts'
 import { digestToHex } from './digest.ts'
 import { applyInBackground, isGone, receiveUpdate, requireDocument } from './documents.ts'
 import { type FeedRow, differingBuckets, encodeTable, readBuckets, readFeed } from './heads.ts'
-import { hasRoom, isReachable, sendAfter, sendTo } from './links.ts'
+import { hasRoom, isReachable, rejectLink, sendAfter, sendTo } from './links.ts'
 import { acceptPromise } from './promises.ts'
 import { type NodeState, type Peer, type Pull, log } from './state.ts'
 
@@ -179,7 +179,8 @@ export const onDiff = (node: NodeState, peer: Peer, diff: Message<'diff'>): void
   if (!diff.missing) {
     const update = concat(parts)
     if (!isEmptyUpdate(update)) {
-      receiveUpdate(node, diff.document, update)
+      // A node that serves must not show what other ready nodes may lack: what it pulls, it pushes on, and waits for them [STO2, REP6].
+      if (receiveUpdate(node, diff.document, update, node.phase === 'ready' ? 'as-own' : 'as-received') === 'bad') return rejectLink(node, peer, 'bad-update')
       pull.fetched++
     }
     if (node.documents.quarantined.delete(diff.document)) log(node, 'info', 'document-restored', { document: diff.document, peer: peer.pid })
@@ -190,7 +191,8 @@ export const onDiff = (node: NodeState, peer: Peer, diff: Message<'diff'>): void
 /** An update without structs and deletions: two zero bytes in V1. */
 const isEmptyUpdate = (update: Uint8Array): boolean => update.byteLength === 2 && update[0] === 0 && update[1] === 0
 
-const concat = (parts: readonly Uint8Array[]): Uint8Array => {
+/** Parts of one message or update, as one. */
+export const concat = (parts: readonly Uint8Array[]): Uint8Array => {
   const [only] = parts
   if (parts.length === 1 && only !== undefined) return only
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0))
@@ -304,6 +306,7 @@ export const compareWithPeers = (node: NodeState): void => {
     if (!needsSync && row !== undefined && row.root !== '' && node.documents.unapplied.size === 0 && row.root === digestToHex(node.documents.root)) {
       peer.comparedMs = node.now.monotonicMs
       noteHeld(node, peer, row.head)
+      if (peer.nodeId !== null) sendAfter(node, peer.pid, latestCommit(node), { type: 'holds', nodeId: peer.nodeId, through: row.head })
       continue
     }
     startPull(node, peer, needsSync ? 'feed' : 'table')

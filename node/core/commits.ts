@@ -3,6 +3,7 @@
 // Knows nothing of links: replication.ts says who acknowledged what.
 
 import type { DocumentName, Pid } from '../../crdt-schema/ids.ts'
+import { LIMITS } from '../../crdt-schema/limits.ts'
 import { isBroken } from '../../crdt-schema/mutation.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
 import type { WireUpdate } from '../../crdt-schema/peer-wire.ts'
@@ -15,6 +16,9 @@ export const createOpenCommit = (seq: CommitNumber): OpenCommit => ({ seq, updat
 /** Whether anything waits to be written. */
 export const isOpenEmpty = (node: NodeState): boolean =>
   node.commits.open.updates.length === 0 && node.commits.open.removed.length === 0 && node.commits.open.foreign.size === 0 && !node.metaChanged
+
+/** Whether as much waits as one commit may hold, behind one that is still being written: clients wait too [COR3]. */
+export const isOverfull = (node: NodeState): boolean => node.commits.writing !== null && node.commits.open.bytes >= LIMITS.commitBytesMax
 
 /** The last commit that holds anything so far: what an answer given now must wait for. */
 export const latestCommit = (node: NodeState): CommitNumber => (isOpenEmpty(node) ? node.commits.open.seq - 1 : node.commits.open.seq)

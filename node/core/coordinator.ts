@@ -72,6 +72,8 @@ const claim = (node: NodeState): void => {
   coordinator.answered.clear()
   coordinator.asked.clear()
   coordinator.collected = []
+  // What was pulled to complete an earlier claim says nothing of this one.
+  for (const peer of node.peers.values()) peer.claimPull = null
   raisePromise(node, coordinator.epoch)
   coordinator.settledBy = latestCommit(node)
   log(node, 'info', 'claim', { epoch: epochCounter(coordinator.epoch) })

@@ -53,6 +53,8 @@ export interface Desk {
   readonly settledThrough: CommitNumber
   /** Pids on whose disk everything up to `settledThrough` is: this node and the ready nodes in view that are not behind, ascending. */
   readonly holders: readonly Pid[]
+  /** The commit that collects is as large as one may be while another is being written: nothing new is taken in until that returns [COR3]. */
+  readonly isOverfull: boolean
   /** How many members the cluster has, up or not. */
   readonly memberCount: number
   /** Nodes for clients to attach to, best first [SYN2]. */

@@ -146,24 +146,43 @@ export const applyFromClient = (node: NodeState, name: DocumentName, update: Uin
 }
 
 /**
- * Takes in what a peer sent: logged at once, applied now if the document is in memory, otherwise when someone needs it or soon
- * in the background [REP4]. Returns whether something it builds on is missing here [REP5].
+ * Takes in what a peer sent: logged, and applied now if the document is in memory, otherwise when someone needs it or soon in the
+ * background [REP4]. 'as-own': pushed on to all in view, because nobody else answers for it. Returns whether something it builds on is
+ * missing here [REP5], or 'bad' if it does not decode: then nothing of it is kept.
  */
-export const receiveUpdate = (node: NodeState, name: DocumentName, update: Uint8Array): 'complete' | 'gap' => {
+export const receiveUpdate = (node: NodeState, name: DocumentName, update: Uint8Array, logged: 'as-received' | 'as-own'): 'complete' | 'gap' | 'bad' => {
   if (isGone(node, name)) return 'complete'
   const { documents } = node
   if (!documents.heads.has(name) && isDirectoryDocument(name)) findDocument(node, name)
-  logReceived(node, name, update)
-  const loading = documents.loading.get(name)
-  if (loading !== undefined) loading.updates.push(update)
-  return applyFromPeer(node, name, update)
+  const outcome = applyFromPeer(node, name, update)
+  if (outcome === 'bad') return outcome
+  if (logged === 'as-own') logOwn(node, name, update)
+  else logReceived(node, name, update)
+  documents.loading.get(name)?.updates.push(update)
+  return outcome
 }
 
-const applyFromPeer = (node: NodeState, name: DocumentName, update: Uint8Array): 'complete' | 'gap' => {
+const applyFromPeer = (node: NodeState, name: DocumentName, update: Uint8Array): 'complete' | 'gap' | 'bad' => {
   const loaded = node.documents.loaded.get(name)
   if (loaded === undefined) return 'complete'
-  Y.applyUpdate(loaded.doc, update, PEER)
+  try {
+    Y.applyUpdate(loaded.doc, update, PEER)
+  } catch {
+    // Yjs throws in the middle of a broken update: what it did so far is thrown away with the document, which is read from disk again.
+    reload(node, loaded)
+    return 'bad'
+  }
   return hasGap(loaded) ? 'gap' : 'complete'
+}
+
+const reload = (node: NodeState, loaded: LoadedDocument): void => {
+  node.documents.loaded.delete(loaded.name)
+  node.changes = node.changes.filter((change) => change.name !== loaded.name)
+  if (isDirectoryDocument(loaded.name)) node.directory.forget(loaded.name)
+  loaded.doc.destroy()
+  requireDocument(node, loaded.name)
+  const holder = node.documents.loaded.get(loaded.name) ?? node.documents.loading.get(loaded.name)
+  if (holder !== undefined) holder.pins = loaded.pins
 }
 
 export const hasGap = (loaded: LoadedDocument): boolean => loaded.doc.store.pendingStructs !== null || loaded.doc.store.pendingDs !== null

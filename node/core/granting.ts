@@ -3,7 +3,7 @@
 //
 //   waiting ──keys free, judged──▶ storing ──on own disk──▶ preparing ──on every disk in view──▶ committing ──acknowledged──▶ answered
 
-import { type Pid, nextHlc } from '../../crdt-schema/ids.ts'
+import { NO_EPOCH, type Pid, nextHlc } from '../../crdt-schema/ids.ts'
 import type { PeerMessage, WireGrant } from '../../crdt-schema/peer-wire.ts'
 import { latestCommit } from './commits.ts'
 import { currentCoordinator } from './coordinator-view.ts'
@@ -28,7 +28,7 @@ export const askGrant = (node: NodeState, grant: Grant, onOutcome: (outcome: Gra
     return
   }
   const key = `${node.meta.pid}.${node.meta.boot}.${++node.nextId}`
-  node.asking.set(key, { key, grant: JSON.stringify(grant), deadlineMs: node.now.monotonicMs + node.config.grantTimeoutMs, askedEpoch: 0 as never, onOutcome })
+  node.asking.set(key, { key, grant: JSON.stringify(grant), deadlineMs: node.now.monotonicMs + node.config.grantTimeoutMs, askedEpoch: NO_EPOCH, askedMs: -Infinity, onOutcome })
   tendAsking(node)
 }
 
@@ -36,8 +36,10 @@ export const askGrant = (node: NodeState, grant: Grant, onOutcome: (outcome: Gra
 export const tendAsking = (node: NodeState): void => {
   const coordinator = currentCoordinator(node)
   for (const asking of [...node.asking.values()]) {
-    if (coordinator !== null && coordinator.epoch !== asking.askedEpoch) {
+    // Asked again now and then, since a question or its answer can be lost with a link; the coordinator knows what it has in hand.
+    if (coordinator !== null && (coordinator.epoch !== asking.askedEpoch || node.now.monotonicMs - asking.askedMs >= node.config.ackTimeoutMs)) {
       asking.askedEpoch = coordinator.epoch
+      asking.askedMs = node.now.monotonicMs
       const ask = { type: 'ask', key: asking.key, epoch: coordinator.epoch, grant: asking.grant } as const
       if (coordinator.pid === node.meta.pid) onAsk(node, node.meta.pid, ask)
       else sendTo(node, coordinator.pid, ask)
@@ -66,7 +68,7 @@ export const onAsk = (node: NodeState, from: Pid, { key, epoch, grant }: Extract
   const { coordinator } = node
   if (coordinator.role !== 'coordinating' || epoch !== coordinator.epoch || coordinator.jobs.length >= JOBS_MAX) return
   if (coordinator.jobs.some((job) => job.key === key)) return
-  coordinator.jobs.push({ key, from, grant, keys: grantKeys(JSON.parse(grant) as Grant), status: 'waiting', order: 0, preparedBy: new Set(), askedOf: new Set(), storedBy: 0, outcome: null })
+  coordinator.jobs.push({ key, from, grant, keys: grantKeys(JSON.parse(grant) as Grant), status: 'waiting', order: 0, preparedBy: new Set(), askedOf: new Map(), storedBy: 0, outcome: null })
   tendJobs(node)
 }
 
@@ -104,8 +106,9 @@ const toWire = (node: NodeState, job: GrantJob): WireGrant => ({ epoch: node.coo
 const prepareJob = (node: NodeState, job: GrantJob): void => {
   const required = requiredPeers(node)
   for (const pid of required) {
-    if (job.askedOf.has(pid) || !sendTo(node, pid, { type: 'prepare', grant: toWire(node, job) })) continue
-    job.askedOf.add(pid)
+    const wasAskedMs = job.askedOf.get(pid) ?? -Infinity
+    if (job.preparedBy.has(pid) || node.now.monotonicMs - wasAskedMs < node.config.heartbeatMs) continue
+    if (sendTo(node, pid, { type: 'prepare', grant: toWire(node, job) })) job.askedOf.set(pid, node.now.monotonicMs)
   }
   if (!required.every((pid) => job.preparedBy.has(pid))) return
   job.outcome = applyGrant(node.desk, JSON.parse(job.grant) as Grant, nextStamp(node))

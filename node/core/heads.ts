@@ -128,7 +128,10 @@ export interface FeedRow {
 
 const toRow = (name: DocumentName, head: Head): FeedRow => ({ document: name, seq: head.seq, digest: head.digest === null ? null : digestToHex(head.digest) })
 
-/** Up to `limit` rows of the feed after `after`, oldest first: each document once, under its latest commit. */
+/**
+ * Rows of the feed after `after`, oldest first: each document once, under its latest commit. About `limit` of them: a page never ends
+ * inside a commit, or the next one, which begins after its last row's commit, would miss the rest.
+ */
 export const readFeed = (documents: Documents, after: CommitNumber, limit: number): readonly FeedRow[] => {
   const { touches } = documents
   let low = 0
@@ -139,8 +142,9 @@ export const readFeed = (documents: Documents, after: CommitNumber, limit: numbe
     else high = middle
   }
   const rows: FeedRow[] = []
-  for (let i = low; i < touches.length && rows.length < limit; i++) {
+  for (let i = low; i < touches.length; i++) {
     const touch = touches[i] as { seq: number; name: DocumentName }
+    if (rows.length >= limit && touch.seq !== rows[rows.length - 1]?.seq) break
     const head = documents.heads.get(touch.name)
     if (head !== undefined && head.seq === touch.seq && rows[rows.length - 1]?.document !== touch.name) rows.push(toRow(touch.name, head))
   }
@@ -162,9 +166,9 @@ export const encodeTable = (documents: Documents): Uint8Array => {
   return bytes
 }
 
-/** Numbers of the buckets in which `table` differs from these documents. */
+/** Numbers of the buckets in which `table` differs from these documents; all of them for a table of another size. */
 export const differingBuckets = (documents: Documents, table: Uint8Array): readonly number[] => {
-  if (table.byteLength !== documents.buckets.length * 4) return []
+  if (table.byteLength !== documents.buckets.length * 4) return Array.from({ length: BUCKET_COUNT }, (_, bucket) => bucket)
   const view = new DataView(table.buffer, table.byteOffset, table.byteLength)
   const differing: number[] = []
   for (let bucket = 0; bucket < BUCKET_COUNT; bucket++) {

@@ -11,6 +11,8 @@ import { type NodeState, type Peer, log, remember } from './state.ts'
 const RELAY_HOPS_MAX = 8
 /** Headroom for the frame's own bytes. */
 const FRAME_BYTES_MAX = LIMITS.peerFrameBytesMax - 1_024
+/** A message that no frame holds travels in pieces of this size. */
+const FRAGMENT_BYTES = 4 * 1024 * 1024
 const REFUSALS_UNTIL_DEAD = 2
 /** What may wait for one turn's frame before questions of that peer are put off. */
 const QUEUED_BYTES_MAX = 2 * 1024 * 1024
@@ -18,7 +20,7 @@ const QUEUED_BYTES_MAX = 2 * 1024 * 1024
 export const createPeer = (pid: Pid, url: string): Peer => ({
   pid, url, nodeId: null, boot: 0, link: null, dialed: false, linkSinceMs: 0, helloSeen: false, isMet: false, full: false,
   dialing: false, nextDialMs: 0, dialAttempt: 0, refusals: 0, refusal: null, lastHeardMs: -Infinity, roundTripMs: 0, left: false,
-  queue: [], queuedBytes: 0, queueAfter: 0, heldPush: 0, heldAbove: new Set(), settledThrough: 0,
+  fragments: [], queue: [], queuedBytes: 0, queueAfter: 0, heldPush: 0, heldAbove: new Set(), settledThrough: 0,
   excluded: false, unacknowledged: new Map(), missing: new Set(), missingThrough: 0, holdsThrough: 0, mustHold: 0,
   pull: null, claimPull: null, synced: false, comparedMs: -Infinity
 })
@@ -125,6 +127,7 @@ const dropLink = (node: NodeState, peer: Peer): void => {
   peer.link = null
   peer.helloSeen = false
   peer.full = false
+  peer.fragments = []
   peer.queue = []
   peer.queuedBytes = 0
   peer.pull = null
@@ -162,9 +165,15 @@ export const rejectLink = (node: NodeState, peer: Peer, reason: string): void =>
 }
 
 const queueBytes = (peer: Peer, bytes: Uint8Array, after: CommitNumber): void => {
-  peer.queue.push(bytes)
-  peer.queuedBytes += bytes.byteLength
   peer.queueAfter = Math.max(peer.queueAfter, after)
+  peer.queuedBytes += bytes.byteLength
+  if (bytes.byteLength <= FRAME_BYTES_MAX) {
+    peer.queue.push(bytes)
+    return
+  }
+  for (let at = 0; at < bytes.byteLength; at += FRAGMENT_BYTES) {
+    peer.queue.push(encodePeerMessage({ type: 'fragment', bytes: bytes.subarray(at, at + FRAGMENT_BYTES), last: at + FRAGMENT_BYTES >= bytes.byteLength }))
+  }
 }
 
 /** The link to use towards a member: its own while that works both ways, else that of the neighbour on the way [LIV2]. */

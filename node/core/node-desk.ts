@@ -3,7 +3,7 @@
 
 import { digest as sha256 } from 'lib0/hash/sha256'
 import type { DocumentName, Pid } from '../../crdt-schema/ids.ts'
-import { isOpenEmpty, latestCommit } from './commits.ts'
+import { isOpenEmpty, isOverfull, latestCommit } from './commits.ts'
 import type { Desk } from './desk.ts'
 import { digestToHex, isEqualDigest, ZERO } from './digest.ts'
 import { applyFromClient, dropDocuments, editDocument, findDocument, isDirectoryDocument, pinDocument, unpinDocument } from './documents.ts'
@@ -72,6 +72,7 @@ export const createDesk = (node: NodeState): Desk => ({
   get acknowledgedThrough() { return node.commits.acknowledgedThrough },
   get settledThrough() { return node.commits.settledThrough },
   get holders() { return holders(node) },
+  get isOverfull() { return isOverfull(node) },
   get memberCount() { return memberCount(node) },
   get nodes() { return nodesForClients(node) },
   random: (count) => randomBytes(node, count),

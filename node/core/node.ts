@@ -7,7 +7,7 @@ import { assert, unreachable } from '../../crdt-schema/prelude.ts'
 import * as catchUp from './catch-up.ts'
 import { deliverWaiting, notifyProduct, reactToChanges } from './changes.ts'
 import * as clients from './clients.ts'
-import { FAST_IN_ROW, becomeCommitted, createOpenCommit, takeRecord } from './commits.ts'
+import { FAST_IN_ROW, becomeCommitted, createOpenCommit, isOverfull, takeRecord } from './commits.ts'
 import { assertConfig } from './config.ts'
 import { createCoordinator, tendCoordinator } from './coordinator.ts'
 import { createDirectory } from './directory.ts'
@@ -207,6 +207,7 @@ const identify = (node: NodeState): void => {
 }
 
 const onCommitted = (node: NodeState, seq: number): void => {
+  const wasOverfull = isOverfull(node)
   const pending = becomeCommitted(node, seq)
   if (seq >= node.bootCommit && !node.metaChanged) identify(node)
   replication.pushCommit(node, pending)
@@ -214,4 +215,5 @@ const onCommitted = (node: NodeState, seq: number): void => {
   catchUp.continuePulls(node)
   granting.tendJobs(node)
   tendReadiness(node)
+  if (wasOverfull) requests.resumeCalls(node)
 }

@@ -15,6 +15,9 @@ import { tendReadiness } from './readiness.ts'
 import * as replication from './replication.ts'
 import { type NodeState, type Peer, log, remember, stopNode } from './state.ts'
 
+/** The largest message that pieces may make: a first sync that delivers to many, with room to spare. */
+const FRAGMENTED_BYTES_MAX = 64 * 1024 * 1024
+
 /** Says what this node is, and passes on what the others said of themselves [LIV1]. */
 export const sendHeartbeat = (node: NodeState): void => {
   node.members.heartbeatMs = node.now.monotonicMs
@@ -49,6 +52,7 @@ const onViewGained = (node: NodeState, pid: Pid): void => {
   remember(node, 'up', pid)
   if (peer === undefined) return
   peer.mustHold = node.commits.committedThrough
+  peer.comparedMs = -Infinity
   replication.pushUnacknowledged(node, pid)
   if (peer.pull === null) catchUp.startPull(node, peer, 'feed')
 }
@@ -135,27 +139,39 @@ export const onLinkFrame = (node: NodeState, { link, frame }: Extract<Event, { t
   for (const bytes of messages.value) {
     const message = decodePeerMessage(bytes)
     if (!message.ok) return links.rejectLink(node, peer, message.code)
-    if (message.value.type === 'relay') onRelay(node, peer, message.value)
-    else onMessage(node, peer, peer.pid, message.value)
+    if (message.value.type === 'fragment') onFragment(node, peer, message.value)
+    else takeMessage(node, peer, message.value)
     if (peer.link !== link) return
   }
+}
+
+const takeMessage = (node: NodeState, peer: Peer, message: Exclude<PeerMessage, { type: 'fragment' }>): void =>
+  message.type === 'relay' ? onRelay(node, peer, message) : onMessage(node, peer, peer.pid, message)
+
+/** Puts together what was too large for a frame; bounded, and gone with the link. */
+const onFragment = (node: NodeState, peer: Peer, { bytes, last }: Extract<PeerMessage, { type: 'fragment' }>): void => {
+  peer.fragments.push(bytes)
+  if (peer.fragments.reduce((sum, piece) => sum + piece.byteLength, 0) > FRAGMENTED_BYTES_MAX) return links.rejectLink(node, peer, 'fragments-too-large')
+  if (!last) return
+  const message = decodePeerMessage(catchUp.concat(peer.fragments))
+  peer.fragments = []
+  if (!message.ok || message.value.type === 'fragment') return links.rejectLink(node, peer, 'bad-fragments')
+  takeMessage(node, peer, message.value)
 }
 
 const onRelay = (node: NodeState, peer: Peer, relay: Extract<PeerMessage, { type: 'relay' }>): void => {
   if (relay.to !== node.meta.pid) return links.passRelay(node, relay)
   const inner = decodePeerMessage(relay.message)
-  if (!inner.ok || inner.value.type === 'relay') return links.rejectLink(node, peer, 'bad-relay')
+  if (!inner.ok || inner.value.type === 'relay' || inner.value.type === 'fragment') return links.rejectLink(node, peer, 'bad-relay')
   onMessage(node, node.peers.get(relay.from) ?? null, relay.from, inner.value)
 }
 
-const onMessage = (node: NodeState, peer: Peer | null, from: Pid, message: Exclude<PeerMessage, { type: 'relay' }>): void => {
+const onMessage = (node: NodeState, peer: Peer | null, from: Pid, message: Exclude<PeerMessage, { type: 'relay' | 'fragment' }>): void => {
   if (catchUp.isQuestion(message)) return catchUp.onQuestion(node, from, message)
   switch (message.type) {
     case 'hello': return peer === null ? undefined : onHello(node, peer, message)
     case 'heartbeat': return onHeartbeat(node, message.rows)
-    case 'push':
-      if (replication.onPush(node, from, message) === 'gap') onGap(node, message.origin)
-      return
+    case 'push': return onPush(node, peer, from, message)
     case 'ack': return replication.onAck(node, from, message.boot, message.seqs)
     case 'settled': return replication.onSettled(node, from, message.boot, message.through)
     case 'holds': return message.nodeId === node.meta.nodeId ? replication.onHolds(node, from, message.through) : undefined
@@ -184,6 +200,12 @@ const onMessage = (node: NodeState, peer: Peer | null, from: Pid, message: Exclu
     case 'pull-end-request': return
     default: return unreachable(message)
   }
+}
+
+const onPush = (node: NodeState, peer: Peer | null, from: Pid, push: Extract<PeerMessage, { type: 'push' }>): void => {
+  const outcome = replication.onPush(node, from, push)
+  if (outcome === 'gap') onGap(node, push.origin)
+  if (outcome === 'bad' && peer !== null) links.rejectLink(node, peer, 'bad-update')
 }
 
 const onHello = (node: NodeState, peer: Peer, hello: Extract<PeerMessage, { type: 'hello' }>): void => {

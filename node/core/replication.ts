@@ -55,7 +55,7 @@ export const pushUnacknowledged = (node: NodeState, to: Pid): void => {
 }
 
 /** Takes in another node's commit: logged with this turn's commit, acknowledged when that returns, passed on to those who lack it. */
-export const onPush = (node: NodeState, from: Pid, push: Push): 'gap' | 'complete' => {
+export const onPush = (node: NodeState, from: Pid, push: Push): 'gap' | 'complete' | 'bad' => {
   const origin = node.peers.get(push.origin)
   relayPush(node, push)
   if (origin === undefined || push.origin === node.meta.pid) return 'complete'
@@ -66,7 +66,11 @@ export const onPush = (node: NodeState, from: Pid, push: Push): 'gap' | 'complet
   }
   let outcome: 'gap' | 'complete' = 'complete'
   const updates = push.updates.filter(({ document }) => !isGone(node, document))
-  for (const { document, update } of updates) if (receiveUpdate(node, document, update) === 'gap') outcome = 'gap'
+  for (const { document, update } of updates) {
+    const received = receiveUpdate(node, document, update, 'as-received')
+    if (received === 'bad') return 'bad'
+    if (received === 'gap') outcome = 'gap'
+  }
   noteForeign(node, push.origin, push.boot, push.seq, updates)
   if (!isKnownRun) return outcome
   if (push.previous <= origin.heldPush) {

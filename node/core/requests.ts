@@ -3,10 +3,11 @@
 
 import type { Call } from '../../crdt-schema/api.ts'
 import type { Millis } from '../../crdt-schema/ids.ts'
+import type { OperatorCall } from '../../crdt-schema/operator-api.ts'
 import { refuse } from './answers.ts'
 import { runCall } from './calls.ts'
-import { latestCommit } from './commits.ts'
-import { describe } from './describe.ts'
+import { isOverfull, latestCommit } from './commits.ts'
+import { describe, describeChecks } from './describe.ts'
 import type { Answer, Facts } from './desk.ts'
 import { requireDocument } from './documents.ts'
 import type { CallId, JobId } from './events.ts'
@@ -24,10 +25,10 @@ type Done = Extract<Answer, { status: 'done' }>
 export const createCalls = (): Calls => ({ byId: new Map(), byJob: new Map() })
 
 /** Calls that a node answers in any phase. */
-const isAlwaysServed = (body: Call): boolean => body.type === 'read-cluster'
+const isAlwaysServed = (body: Call | OperatorCall): boolean => body.type === 'read-cluster' || body.type === 'operator-check'
 
 /** Takes in a call. */
-export const onRequest = (node: NodeState, event: { readonly call: CallId; readonly body: Call; readonly token: string | null; readonly idempotencyKey: string | null }): void => {
+export const onRequest = (node: NodeState, event: { readonly call: CallId; readonly body: Call | OperatorCall; readonly token: string | null; readonly idempotencyKey: string | null }): void => {
   const call: PendingCall = {
     id: event.call, body: event.body, token: event.token, idempotencyKey: event.idempotencyKey, sinceMs: node.now.monotonicMs,
     facts: { arrivedMs: node.desk.clusterMs as Millis, random: node.desk.random(64), hash: null, verified: null, grant: null }, waits: 'ready', job: 0, hashes: [], answer: null
@@ -76,14 +77,15 @@ export const resumeCalls = (node: NodeState): void => {
 }
 
 const runWaiting = (node: NodeState, call: PendingCall): void => {
-  if (node.phase === 'ready' || isAlwaysServed(call.body)) return run(node, call)
+  if (isAlwaysServed(call.body)) return run(node, call)
   call.waits = 'ready'
+  if (node.phase === 'ready') return isOverfull(node) ? undefined : run(node, call)
   if (!node.wasReady || node.now.monotonicMs - Math.max(node.phaseSinceMs, call.sinceMs) >= node.config.holdMs) finish(node, call, refuse('not-ready'))
 }
 
 const run = (node: NodeState, call: PendingCall): void => {
   call.waits = 'running'
-  const said = runCall(node.desk, call.body, { token: call.token, idempotencyKey: call.idempotencyKey, facts: call.facts }, () => describe(node))
+  const said = runCall(node.desk, call.body, { token: call.token, idempotencyKey: call.idempotencyKey, facts: call.facts }, () => (call.body.type === 'operator-check' ? describeChecks(node) : describe(node)))
   switch (said.status) {
     case 'needs-documents':
       return waitForDocuments(node, call, said.documents)

@@ -39,7 +39,7 @@ const askForMissing = (desk: Desk, clients: Clients, socket: Socket): void => {
 /** Handles the frames that wait, oldest first, as far as documents, rate and the reader's own pace allow. */
 export const readInput = (desk: Desk, clients: Clients, socket: Socket): void => {
   if (socket.lacks.some(name => desk.document(name) === null)) return
-  while (socket.status === 'attached' && isServing(desk) && !isStuffed(socket) && socket.readFromMs <= desk.monotonicMs) {
+  while (socket.status === 'attached' && isServing(desk) && !desk.isOverfull && !isStuffed(socket) && socket.readFromMs <= desk.monotonicMs) {
     const frame = socket.input[0]
     if (frame === undefined || desk.document(socket.document) === null) return
     const handled = readFrame(desk, clients, socket, frame)

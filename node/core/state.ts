@@ -4,6 +4,7 @@
 import type * as Y from 'yjs'
 import type { Call } from '../../crdt-schema/api.ts'
 import type { DocumentName, Epoch, Hlc, NodeId, Pid } from '../../crdt-schema/ids.ts'
+import type { OperatorCall } from '../../crdt-schema/operator-api.ts'
 import type { PeerMessage, StateRow, WireGrant, WireUpdate } from '../../crdt-schema/peer-wire.ts'
 import type { Clients } from './clients.ts'
 import type { Config } from './config.ts'
@@ -170,6 +171,8 @@ export interface Peer {
   lastHeardMs: number
   roundTripMs: number
   left: boolean
+  /** Pieces that came of a message too large for one frame. */
+  fragments: Uint8Array[]
   queue: Uint8Array[]
   queuedBytes: number
   queueAfter: CommitNumber
@@ -227,7 +230,8 @@ export interface GrantJob {
   status: 'waiting' | 'storing' | 'preparing' | 'committing'
   order: number
   readonly preparedBy: Set<Pid>
-  readonly askedOf: Set<Pid>
+  /** When each was last asked to prepare, ms: a question can be lost with its link, so it is asked again. */
+  readonly askedOf: Map<Pid, number>
   storedBy: CommitNumber
   outcome: GrantOutcome | null
 }
@@ -259,6 +263,7 @@ export interface Asking {
   readonly grant: string
   readonly deadlineMs: number
   askedEpoch: Epoch
+  askedMs: number
   readonly onOutcome: (outcome: GrantOutcome) => void
 }
 
@@ -267,7 +272,7 @@ export interface Asking {
 /** A call on its way to its answer. */
 export interface PendingCall {
   readonly id: CallId
-  readonly body: Call
+  readonly body: Call | OperatorCall
   readonly token: string | null
   readonly idempotencyKey: string | null
   readonly sinceMs: number

@@ -20,7 +20,7 @@ const ROW: StateRow = {
   lastView: [pidOf(1)], promised: EPOCH, coordinates: createEpoch(0, pidOf(0)), isSlow: false, holdsBack: true, behind: [pidOf(2)], root: '00ff', head: 12, acknowledged: 11,
   wallMs: 1_700_000_000_000.5, upSinceMs: 1_700_000_000_000, messages: 0, sessions: 4, bytes: 70_000
 }
-const GRANT = { epoch: EPOCH, order: 2, grant: '{"kind":"remove-account"}' }
+const GRANT = { epoch: EPOCH, order: 2, grant: '{"kind":"remove-account","requestId":"r","accountId":"a"}' }
 
 /** One of each; the type says when one is missing. */
 const MESSAGES: { readonly [Type in PeerMessage['type']]: Extract<PeerMessage, { type: Type }> } = {
@@ -44,10 +44,11 @@ const MESSAGES: { readonly [Type in PeerMessage['type']]: Extract<PeerMessage, {
   prepare: { type: 'prepare', grant: GRANT },
   prepared: { type: 'prepared', epoch: EPOCH, order: 2, accepted: false, promised: EPOCH },
   resolved: { type: 'resolved', epoch: EPOCH, orders: [1, 2] },
-  ask: { type: 'ask', key: '1.2.3', epoch: EPOCH, grant: '{}' },
-  reply: { type: 'reply', key: '1.2.3', outcome: '{}' },
+  ask: { type: 'ask', key: '1.2.3', epoch: EPOCH, grant: GRANT.grant },
+  reply: { type: 'reply', key: '1.2.3', outcome: '{"status":"refused","code":"name-taken"}' },
   goodbye: { type: 'goodbye' },
-  relay: { type: 'relay', from: pidOf(0), to: pidOf(2), hops: 8, message: bytes(1, 2) }
+  relay: { type: 'relay', from: pidOf(0), to: pidOf(2), hops: 8, message: bytes(1, 2) },
+  fragment: { type: 'fragment', bytes: bytes(1, 2, 3), last: true }
 }
 const ALL: readonly PeerMessage[] = Object.values(MESSAGES)
 
@@ -111,6 +112,14 @@ wire('[COR4] fields of another type, ids that are none and unknown types are ref
   for (const message of wrong) assert.equal(decodePeerMessage(encodePeerMessage(message as PeerMessage)), { ok: false, code: 'bad-message' }, JSON.stringify(message).slice(0, 90))
   assert.equal(decodePeerMessage(bytes(200, 0)), { ok: false, code: 'bad-message' })
   assert.equal(decodePeerMessage(bytes()), { ok: false, code: 'bad-message' })
+})
+
+wire('[COR4] a grant or an outcome that is not one is a bad message', () => {
+  for (const grant of ['not json', '{}', '{"kind":"remove-account"}', '[]', 'null', '{"kind":"unheard-of","requestId":"r"}']) {
+    assert.equal(decodePeerMessage(encodePeerMessage({ ...MESSAGES.ask, grant })), { ok: false, code: 'bad-message' }, grant)
+    assert.equal(decodePeerMessage(encodePeerMessage({ type: 'prepare', grant: { ...GRANT, grant } })), { ok: false, code: 'bad-message' }, grant)
+  }
+  for (const outcome of ['not json', '{}', '{"status":"granted"}']) assert.equal(decodePeerMessage(encodePeerMessage({ ...MESSAGES.reply, outcome })), { ok: false, code: 'bad-message' }, outcome)
 })
 
 wire.run()

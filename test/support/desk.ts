@@ -98,7 +98,7 @@ export const createFakeDesk = ({ seed = 1, config = {}, epochCounter = 1 }: Fake
     get openCommit() { return edits + 1 },
     get acknowledgedThrough() { return edits },
     get settledThrough() { return edits },
-    holders: [PID_0], memberCount: 1, nodes: [{ pid: PID_0, url: 'http://node-0', status: 'ready' }],
+    holders: [PID_0], isOverfull: false, memberCount: 1, nodes: [{ pid: PID_0, url: 'http://node-0', status: 'ready' }],
     random: random.bytes,
     emit: effect => void effects.push(effect),
     unload: name => void unloaded.add(name),

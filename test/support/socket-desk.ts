@@ -92,6 +92,7 @@ export const createSocketDesk = (options: FakeDeskOptions = {}): SocketDesk => {
     get settledThrough() { return settled },
     get holders() { return world.holders },
     get nodes() { return world.nodes },
+    isOverfull: false,
     memberCount: 3,
     document: (name: DocumentName) => (unloaded.has(name) ? null : watch(name)),
     edit: <Value>(name: DocumentName, change: (doc: Y.Doc) => Value): Value => {
