@@ -3,36 +3,17 @@
 // what `parseCall` let through is not parsed again. Shapes live in api-shapes.ts, failures in api-problems.ts.
 
 import * as v from 'valibot'
-import * as shapes from './api-shapes.ts'
 import type { ProblemCode } from './api-problems.ts'
+import * as shapes from './api-shapes.ts'
+import { type AnswerFrom, type CallDefinition, type FieldsFrom, NOTHING, NO_CONTENT, type RawCall, json, parseFields } from './api-tables.ts'
 
-type Schema = v.GenericSchema<unknown, object>
-
-export interface CallDefinition {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-  /** `:name` stands for one segment, decoded. */
-  readonly path: string
-  readonly summary: string
-  readonly token: 'needed' | 'not-needed'
-  /** Path and query, as the texts they are; no field of them has the name of another or of one in the body. */
-  readonly params: Schema
-  readonly query: Schema
-  /** null: no body. */
-  readonly body: Schema | null
-  /** Status of a success to what it answers; null: nothing, 204. */
-  readonly success: { readonly status: 200 | 201 | 204; readonly body: v.GenericSchema | null; readonly type: 'json' | 'stream' }
-  /** Codes of its own, beside those of every call [COMMON_CODES]. */
-  readonly codes: readonly ProblemCode[]
-}
+export type { CallDefinition, RawCall }
 
 /** What every call may answer; `unauthorized` only where a token is needed. */
 export const COMMON_CODES = ['bad-request', 'unauthorized', 'too-large', 'too-many-requests', 'internal', 'not-ready', 'incomplete', 'busy', 'unknown'] as const satisfies readonly ProblemCode[]
 
-const NOTHING = v.strictObject({})
 const byMessage = v.strictObject({ id: shapes.messageId })
 const byDraft = v.strictObject({ id: shapes.draftId })
-const json = <Body extends v.GenericSchema>(status: 200 | 201, body: Body) => ({ status, body, type: 'json' }) as const
-const NO_CONTENT = { status: 204, body: null, type: 'json' } as const
 
 export const CALLS = {
   'look-up-name': {
@@ -156,44 +137,19 @@ export const CALLS = {
 
 export type CallType = keyof typeof CALLS
 
-type FieldsOf<Part> = Part extends v.GenericSchema ? v.InferOutput<Part> : unknown
 type Definition<Type extends CallType> = (typeof CALLS)[Type]
 
 /** A parsed call: its type and the fields of path, query and body side by side, ids branded. */
-export type CallOf<Type extends CallType> = { readonly type: Type } & FieldsOf<Definition<Type>['params']> &
-  FieldsOf<Definition<Type>['query']> &
-  FieldsOf<Definition<Type>['body']>
+export type CallOf<Type extends CallType> = { readonly type: Type } & FieldsFrom<Definition<Type>>
 export type Call = { [Type in CallType]: CallOf<Type> }[CallType]
 
 /** What a success of a call answers. */
-export type AnswerOf<Type extends CallType> = Definition<Type>['success']['body'] extends v.GenericSchema ? v.InferOutput<Definition<Type>['success']['body']> : null
-
-/** A request taken apart but not yet checked; `body` is what JSON.parse gave, undefined if there was none. */
-export interface RawCall {
-  readonly params: Readonly<Record<string, string>>
-  readonly query: Readonly<Record<string, string>>
-  readonly body: unknown
-}
+export type AnswerOf<Type extends CallType> = AnswerFrom<Definition<Type>>
 
 export type ParseOutcome = { readonly ok: true; readonly value: Call } | { readonly ok: false; readonly field: string; readonly reason: string }
 
 /** Checks a request against its call; on failure says which field is wrong, and how. */
 export const parseCall = (type: CallType, raw: RawCall): ParseOutcome => {
-  const definition: CallDefinition = CALLS[type]
-  const fields: object[] = []
-  const parts: [string, Schema, unknown][] = [['path', definition.params, raw.params], ['query', definition.query, raw.query]]
-  if (definition.body !== null) parts.push(['body', definition.body, raw.body])
-  else if (raw.body !== undefined && !isEmptyObject(raw.body)) return { ok: false, field: 'body', reason: 'this call takes no body' }
-  for (const [part, schema, value] of parts) {
-    const parsed = v.safeParse(schema, value)
-    if (!parsed.success) {
-      const [issue] = parsed.issues
-      return { ok: false, field: [part, v.getDotPath(issue)].filter(Boolean).join('.'), reason: issue.message }
-    }
-    fields.push(parsed.output)
-  }
-  return { ok: true, value: Object.assign({ type }, ...fields) as Call }
+  const parsed = parseFields(CALLS[type], raw)
+  return parsed.ok ? { ok: true, value: Object.assign({ type }, parsed.value) as Call } : parsed
 }
-
-/** Many clients send `{}` where nothing is asked for. */
-const isEmptyObject = (value: unknown): boolean => typeof value === 'object' && value !== null && Object.keys(value).length === 0

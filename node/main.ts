@@ -11,6 +11,7 @@ import { createHealth } from './adapters/http-health.ts'
 import { createAddressReader } from './adapters/http-address.ts'
 import { createHttpApi } from './adapters/http-api.ts'
 import { LIMITS_OFF, createHttpLimits } from './adapters/http-limits.ts'
+import { createHttpOperator } from './adapters/http-operator.ts'
 import { createHttpServer } from './adapters/http-server.ts'
 import { openLevelStore } from './adapters/level-store.ts'
 import { createMetrics } from './adapters/metrics.ts'
@@ -58,6 +59,7 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
     limits: config.rateLimits ? createHttpLimits() : LIMITS_OFF,
     readAddress: createAddressReader(settings.proxies)
   })
+  const operator = createHttpOperator({ secrets: settings.secrets, emit, log, checksResponses: env['STARLING_CHECK_RESPONSES'] === '1' })
   const passwords = createPasswords({ parameters: readPasswordParameters(), workerUrl: new URL('./password-worker.js', import.meta.url), emit, onBroken: error => crash(bugFound(error), error) })
 
   const hands: Hands = {
@@ -67,7 +69,7 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
     'close-link': ({ link, reason }) => links.close(link, reason),
     'client-send': ({ client, frame }) => sockets.send(client, frame),
     'client-close': ({ client, code, reason }) => sockets.close(client, code, reason),
-    respond: api.respond,
+    respond: effect => void (operator.respond(effect) || api.respond(effect)),
     stream: api.stream,
     'stream-end': ({ call }) => api.endStream(call),
     'hash-password': ({ job, password }) => passwords.hash(job, password),
@@ -102,6 +104,7 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
     nodeUrls,
     handlers: [
       api.handle,
+      operator.handle,
       createHealth({ readiness: () => readiness(node), renderMetrics: metrics.render }),
       createStaticFiles({ directory: fileURLToPath(new URL('./web', import.meta.url)), nodeUrls: () => [...nodeUrls(), ...(demoControl === undefined ? [] : [demoControl])] })
     ],

@@ -158,14 +158,14 @@ const readToken = (authorization: string | undefined): string | null => {
 }
 
 /** The query's fields, or null if one is there twice or is not UTF-8. */
-const readQuery = (url: string): Readonly<Record<string, string>> | null => {
+export const readQuery = (url: string): Readonly<Record<string, string>> | null => {
   const start = url.indexOf('?')
   const fields = [...new URLSearchParams(start < 0 ? '' : url.slice(start)).entries()]
   const query = Object.fromEntries(fields)
   return Object.keys(query).length === fields.length ? query : null
 }
 
-const faultOf = (schema: v.GenericSchema, value: unknown): string | null => {
+export const faultOf = (schema: v.GenericSchema, value: unknown): string | null => {
   const parsed = v.safeParse(schema, value)
   if (parsed.success) return null
   const [issue] = parsed.issues
@@ -181,19 +181,19 @@ const answerOpenApi = (method: string, response: ServerResponse, text: string): 
   return true
 }
 
-const refuseMethod = (method: string, allowed: readonly string[], response: ServerResponse): void => {
+export const refuseMethod = (method: string, allowed: readonly string[], response: ServerResponse): void => {
   response.setHeader('Allow', [...allowed, 'OPTIONS'].join(', '))
   if (method === 'OPTIONS') response.writeHead(204).end()
   else writeProblem(response, 'method-not-allowed')
 }
 
-const writeProblem = (response: ServerResponse, code: ProblemCode, extra: Readonly<Record<string, unknown>> = {}, seconds = retryAfterSecondsOf(code)): void => {
+export const writeProblem = (response: ServerResponse, code: ProblemCode, extra: Readonly<Record<string, unknown>> = {}, seconds = retryAfterSecondsOf(code)): void => {
   const body = problem(code, extra)
   if (seconds !== null) response.setHeader('Retry-After', seconds)
   writeJson(response, body.status, body)
 }
 
-const writeJson = (response: ServerResponse, status: number, body: unknown): void => {
+export const writeJson = (response: ServerResponse, status: number, body: unknown): void => {
   if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer')
   // The rest of a body that is too large is not read: the connection ends with the answer.
   if (status === 413 && !response.req.complete) response.setHeader('Connection', 'close')

@@ -2,6 +2,7 @@
 // Keeps DESIGN's table: calls that need a token are 401 without a live session.
 
 import type { Call } from '../../crdt-schema/api.ts'
+import type { OperatorCall } from '../../crdt-schema/operator-api.ts'
 import { unreachable } from '../../crdt-schema/prelude.ts'
 import type { SessionRow } from '../../crdt-schema/sessions.ts'
 import { changeMe, createAccount, listAccounts, lookUpName, removeMe } from './accounts.ts'
@@ -10,11 +11,13 @@ import type { Answer, Desk } from './desk.ts'
 import { deleteDraft, listDrafts, putDraft } from './draft-calls.ts'
 import { readMe } from './me.ts'
 import { changeMessage, countInbox, deleteMessage, listMessages, openInbox, recallMessage } from './message-calls.ts'
+import { runOperatorCall } from './operator-calls.ts'
 import { sendDrafts, sendMessage } from './sending-calls.ts'
 import { authenticate, createSession, endSession, listSessions } from './sessions.ts'
 
-/** Runs a call once; see desk.ts for what the answers mean. `describe` makes the cluster view, which is not the product's. */
-export const runCall = (desk: Desk, call: Call, asked: Omit<CallContext, 'session'>, describe: () => unknown): Answer => {
+/** Runs a call once; see desk.ts for what the answers mean. `describe` makes the view of the machine that some calls answer with, which is not the product's. */
+export const runCall = (desk: Desk, call: Call | OperatorCall, asked: Omit<CallContext, 'session'>, describe: () => unknown): Answer => {
+  if (isOperatorCall(call)) return runOperatorCall(desk, call, { ...asked, session: null }, describe)
   const context: CallContext = { ...asked, session: authenticate(desk, asked.token) }
   switch (call.type) {
     case 'look-up-name': return lookUpName(desk, call)
@@ -25,6 +28,8 @@ export const runCall = (desk: Desk, call: Call, asked: Omit<CallContext, 'sessio
     default: return context.session === null ? refuse('unauthorized') : runOwn(desk, call, context, context.session)
   }
 }
+
+const isOperatorCall = (call: Call | OperatorCall): call is OperatorCall => call.type.startsWith('operator-')
 
 type OwnCall = Exclude<Call, { readonly type: 'look-up-name' | 'create-account' | 'create-session' | 'remove-me' | 'read-cluster' }>
 

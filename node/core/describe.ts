@@ -2,6 +2,7 @@
 
 import type { AnswerOf } from '../../crdt-schema/api.ts'
 import { epochCounter, type Millis, type Pid } from '../../crdt-schema/ids.ts'
+import type { OperatorAnswerOf } from '../../crdt-schema/operator-api.ts'
 import type { StateRow } from '../../crdt-schema/peer-wire.ts'
 import { millisToTime } from './answers.ts'
 import { currentCoordinator } from './coordinator-view.ts'
@@ -81,3 +82,24 @@ export const readiness = (node: NodeState): Readiness => {
   return { ready: node.phase === 'ready' && !node.stopped, checks }
 }
 
+export type ChecksView = OperatorAnswerOf<'operator-check'>
+
+/** What a `doctor` asks: clocks, links and health, as this node sees them now. */
+export const describeChecks = (node: NodeState): ChecksView => {
+  const { ready, checks } = readiness(node)
+  const others = node.members.view.filter((pid) => pid !== node.meta.pid)
+  const clocks = others.flatMap((pid) => {
+    const seen = node.members.rows.get(pid)
+    if (seen === undefined) return []
+    return [{ pid, offsetMs: Math.round(seen.wallOffsetMs + node.now.monotonicMs - node.now.wallMs), roundTripMs: node.peers.get(pid)?.roundTripMs ?? null }]
+  })
+  const { nodes } = describe(node)
+  return {
+    self: node.meta.pid, phase: node.phase, version: node.config.version, ready, checks: [...checks], clocks,
+    hears: node.members.view.map((pid) => ({ pid, hears: [...(rowOf(node, pid)?.hears ?? [])] })),
+    members: nodes.map(({ pid }) => pid),
+    behind: nodes.flatMap(({ pid, behindBecause }) => (behindBecause === null ? [] : [{ pid, because: behindBecause }])),
+    quarantined: [...node.documents.quarantined],
+    documents: node.documents.heads.size, bytes: node.documents.bytes
+  }
+}

@@ -3,6 +3,7 @@
 
 import type { DocumentName, NodeId, Pid } from '../../crdt-schema/ids.ts'
 import type { Call } from '../../crdt-schema/api.ts'
+import type { OperatorCall } from '../../crdt-schema/operator-api.ts'
 import type { Config } from './config.ts'
 
 /** Both clocks, read afresh for every event. `monotonicMs` never goes back; `wallMs` may jump. */
@@ -103,7 +104,8 @@ export type Event =
   | { readonly type: 'client-full'; readonly client: ClientId }
   | { readonly type: 'client-writable'; readonly client: ClientId }
   // HTTP
-  | { readonly type: 'request'; readonly call: CallId; readonly body: Call; readonly token: string | null; readonly idempotencyKey: string | null; readonly address: string }
+  /** An operator's call comes only from the adapter that had the proof of the secret. */
+  | { readonly type: 'request'; readonly call: CallId; readonly body: Call | OperatorCall; readonly token: string | null; readonly idempotencyKey: string | null; readonly address: string }
   | { readonly type: 'request-aborted'; readonly call: CallId }
   // storage
   | { readonly type: 'loaded'; readonly document: DocumentName; readonly updates: readonly Uint8Array[] }
