@@ -69,12 +69,12 @@ test('a new socket counts from the beginning', () => {
 
 test('k only rises, and a thing written anew starts again', () => {
   const ledger = createLedger<string>()
-  ledger.touch('draft', 1)
+  ledger.touch(['draft'], 1)
   assert.equal(ledger.pending.value, ['draft'])
   ledger.onStored({ change: 1, pids: [0, 1], members: 3 })
   ledger.onStored({ change: 1, pids: [1], members: 3 })
   assert.equal(ledger.pidsOf('draft'), [0, 1])
-  ledger.touch('draft', 2)
+  ledger.touch(['draft'], 2)
   assert.ok(ledger.isPending('draft'))
   ledger.onStored({ change: 1, pids: [0, 1, 2], members: 3 })
   assert.ok(ledger.isPending('draft'))

@@ -112,7 +112,7 @@ export const createDrafts = ({ room, ledger, nowMs, ownName, random, onSent, onD
     batch(() => {
       write()
       if (room.latestChange() === before) return
-      ledger.touch(`draft:${id}`, room.latestChange())
+      ledger.touch([`draft:${id}`], room.latestChange())
       read()
     })
   }
@@ -155,7 +155,7 @@ export const createDrafts = ({ room, ledger, nowMs, ownName, random, onSent, onD
     }
     clearError(id)
     editing.value = without(editing.value, id)
-    ledger.touch(`outbox:${result.value}`, room.latestChange())
+    ledger.touch([`outbox:${result.value}`], room.latestChange())
     onSent(result.value, room.flush())
     return result.value
   }
@@ -207,7 +207,10 @@ export const createDrafts = ({ room, ledger, nowMs, ownName, random, onSent, onD
       doc.transact(() => {
         for (const { id } of live.value) setSelected(doc, id, isSelected)
       })
-      for (const { id } of live.value) ledger.touch(`draft:${id}`, room.latestChange())
+      ledger.touch(
+        live.value.map(({ id }) => `draft:${id}` as const),
+        room.latestChange(),
+      )
       read()
     },
     discard: (id) => {

@@ -15,8 +15,8 @@ export interface Ledger<Key extends string> {
   readonly version: ReadonlySignal<number>
   /** Things that no node is known to hold. */
   readonly pending: ReadonlySignal<readonly Key[]>
-  /** Notes that `change` wrote `key`, or wrote it anew; a change that is stored already is not pending. */
-  touch(key: Key, change: number): void
+  /** Notes that `change` wrote these, or wrote them anew; a change that is stored already is not pending. */
+  touch(keys: readonly Key[], change: number): void
   /** The same, for something first seen now: no later than `change`. What is known of it stays. */
   meet(key: Key, change: number): void
   onStored(stored: StoredChanges): void
@@ -46,10 +46,12 @@ export const createLedger = <Key extends string>(): Ledger<Key> => {
     version.value += 1
   }
 
-  const touch = (key: Key, change: number): void => {
+  const touch = (keys: readonly Key[], change: number): void => {
     const next = new Map(entries.value)
-    next.delete(key)
-    next.set(key, { change, pids: change <= storedChange ? before : [] })
+    for (const key of keys) {
+      next.delete(key) // what was written last is kept longest
+      next.set(key, { change, pids: change <= storedChange ? before : [] })
+    }
     replace(next)
   }
 
@@ -58,7 +60,7 @@ export const createLedger = <Key extends string>(): Ledger<Key> => {
     pending,
     touch,
     meet: (key, change) => {
-      if (!entries.value.has(key)) touch(key, change)
+      if (!entries.value.has(key)) touch([key], change)
     },
     onStored: ({ change, pids }) => {
       before = union(before, pids)

@@ -4,8 +4,8 @@
 
 import { type ReadonlySignal, computed, signal } from '@preact/signals'
 import type * as Y from 'yjs'
-import { clearOutboxEntries, clearOutboxEntry, requestRecall } from '../../crdt-schema/drafts.ts'
-import { type AccountId, type MessageId, type Millis, messageToMonth } from '../../crdt-schema/ids.ts'
+import { clearOutboxEntries, clearOutboxEntry, readOutbox, readRecalls, requestRecall } from '../../crdt-schema/drafts.ts'
+import { type AccountId, type MessageId, type Millis, type Month, messageToMonth } from '../../crdt-schema/ids.ts'
 import type { Person } from '../../crdt-schema/inbox.ts'
 import {
   type Mailbox,
@@ -91,6 +91,9 @@ export interface MailboxModel {
 
 export type DraftsKey = `draft:${string}` | `outbox:${string}`
 
+/** Marks written in one transaction: its update must fit into a client's frame. */
+const MARKS_AT_ONCE = 1000
+
 export interface MailboxOptions {
   readonly owner: AccountId
   readonly rooms: () => Rooms
@@ -145,7 +148,7 @@ export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }:
     const live = fresh.filter(({ id }) => liveMonths.has(messageToMonth(id)))
     for (const { id } of fresh) waiting.add(id)
     liveMonths.clear()
-    for (const { id } of live) openOne(id)
+    openAll(live.map(({ id }) => id))
     const last = live.at(-1)
     if (last !== undefined) arrived.value = { from: last.from.name, count: live.length }
   }
@@ -158,19 +161,39 @@ export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }:
     return made
   }
 
-  const mark = (id: MessageId, write: (marks: Y.Doc) => void): void => {
-    const { marks } = rooms().ofMessage(id)
+  /** Writes marks of messages of one month in one transaction. */
+  const mark = (ids: readonly MessageId[], write: (marks: Y.Doc, id: MessageId) => void): void => {
+    const [first] = ids
+    if (first === undefined) return
+    const { marks } = rooms().ofMessage(first)
     const before = marks.latestChange()
-    write(marks.doc)
-    if (marks.latestChange() > before) marksLedgerOf(marks.name).touch(id, marks.latestChange())
+    marks.doc.transact(() => {
+      for (const id of ids) write(marks.doc, id)
+    })
+    if (marks.latestChange() > before) marksLedgerOf(marks.name).touch(ids, marks.latestChange())
   }
 
-  const openOne = (id: MessageId): void => mark(id, (marks) => markOpened(marks, id, Math.round(nowMs()) as Millis))
+  const openAll = (ids: readonly MessageId[]): void => {
+    const openedMs = Math.round(nowMs()) as Millis
+    const byMonth = new Map<Month, MessageId[]>()
+    for (const id of ids) {
+      const month = messageToMonth(id)
+      const ofMonth = byMonth.get(month)
+      if (ofMonth === undefined) byMonth.set(month, [id])
+      else ofMonth.push(id)
+    }
+    for (const ofMonth of byMonth.values()) {
+      for (let start = 0; start < ofMonth.length; start += MARKS_AT_ONCE) {
+        mark(ofMonth.slice(start, start + MARKS_AT_ONCE), (marks, id) => markOpened(marks, id, openedMs))
+      }
+    }
+  }
 
-  const noteStored = (id: MessageId, pids: readonly number[]): void => {
-    const known = storedOn.value.get(id) ?? []
-    const all = union(known, pids)
-    if (all !== known) storedOn.value = new Map(storedOn.value).set(id, all)
+  /** Adds to what is known of where these are stored. */
+  const noteStored = (ids: readonly MessageId[], pids: readonly number[]): void => {
+    const next = new Map(storedOn.value)
+    for (const id of ids) next.set(id, union(next.get(id) ?? [], pids))
+    storedOn.value = next
   }
 
   const messages = computed(() => {
@@ -223,22 +246,22 @@ export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }:
       const mailbox = folded.value
       if (mailbox === null) return { opened: 0, first: null }
       const ids = oldestUnopened(mailbox, count)
-      for (const id of ids) openOne(id)
+      openAll(ids)
       fold()
       const opened = new Set(ids)
       return { opened: ids.length, first: messages.value.find(({ id }) => opened.has(id))?.id ?? null }
     },
-    setRead: (id, isRead) => mark(id, (marks) => setChecked(marks, id, isRead)),
+    setRead: (id, isRead) => mark([id], (marks) => setChecked(marks, id, isRead)),
     remove: (id) => {
       const message = folded.value?.messages.find((shown) => shown.id === id)
       if (message === undefined) return
       removed.value = new Map(removed.value).set(id, message)
-      mark(id, (marks) => setDeleted(marks, id, true))
+      mark([id], (marks) => setDeleted(marks, id, true))
     },
     restore: (id) => {
       const next = new Map(removed.value)
       next.delete(id)
-      mark(id, (marks) => setDeleted(marks, id, false))
+      mark([id], (marks) => setDeleted(marks, id, false))
       fold()
       removed.value = next
     },
@@ -251,7 +274,7 @@ export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }:
     recall: (id) => {
       const { drafts } = rooms()
       requestRecall(drafts.doc, id)
-      draftsLedger.touch(`outbox:${id}`, drafts.latestChange())
+      draftsLedger.touch([`outbox:${id}`], drafts.latestChange())
     },
     giveUp: (id) => {
       const entry = folded.value?.outbox.find((unsent) => unsent.id === id)
@@ -276,7 +299,11 @@ export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }:
     onRoomNote: ({ room, pids }) => {
       const home = rooms().months.value.find(({ inbox }) => inbox.name === room)
       if (home === undefined) return
-      for (const message of folded.value?.sent ?? []) if (messageToMonth(message.id) === home.month) noteStored(message.id, pids)
+      const sentThen = folded.value?.sent.filter(({ id }) => messageToMonth(id) === home.month) ?? []
+      noteStored(
+        sentThen.map(({ id }) => id),
+        pids,
+      )
     },
     onMarksStored: (room, stored) => marksLedgerOf(room).onStored(stored),
     watch: ({ month, inbox, marks }) => {
@@ -294,8 +321,16 @@ export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }:
     },
     watchDrafts: () => {
       const { doc } = rooms().drafts
-      doc.on('update', foldSoon)
-      stops.push(() => doc.off('update', foldSoon))
+      // Most of what happens in this document is typing, and that changes nothing here.
+      let seen = describeSending(doc)
+      const look = (): void => {
+        const now = describeSending(doc)
+        if (now === seen) return
+        seen = now
+        foldSoon()
+      }
+      doc.on('update', look)
+      stops.push(() => doc.off('update', look))
       foldSoon()
     },
     close: () => {
@@ -304,6 +339,10 @@ export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }:
     },
   }
 }
+
+/** Changes whenever something is sent, settled or taken back. */
+const describeSending = (drafts: Y.Doc): string =>
+  [...readOutbox(drafts).value.map(({ id }) => id), '|', ...readRecalls(drafts).value].join()
 
 // ---- rows
 
