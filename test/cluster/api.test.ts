@@ -292,7 +292,7 @@ api('[REP6] a write is readable on every node that stored it at the moment it is
   for (let index = 0; index < 9; index++) {
     await mustAsk(200, cluster.at(index % 3), 'PUT', `/api/drafts/${draftId}`, { token: kim.token, body: { to: [], text: `version ${index}` } })
     const { body } = await mustAsk(200, cluster.at((index + 1) % 3), 'GET', '/api/drafts', { token: kim.token })
-    assert.is(body.drafts[0].text, `version ${index}`)
+    assert.is(body.drafts[0]?.text, `version ${index}`)
     const newcomer = await cluster.createPerson(index % 3, `newcomer-${index}`)
     for (const pid of cluster.pids) assert.is((await ask(cluster.at(pid), 'GET', '/api/me', { token: newcomer.token })).status, 200, `newcomer ${index} at node ${pid}`)
   }

@@ -282,6 +282,17 @@ starts('[RDY1] a node whose data belongs to another cluster ends with code 6 and
   print(`said: ${stderr.trim()}`)
 })
 
+starts('[STO5] the data of node 1 started as node 2 is refused with code 4, by whose it is', async () => {
+  await cluster.stop(1)
+  await cluster.stop(2)
+  const { code, stderr, stdout } = await runNode(likeNode(2, '--data-dir', cluster.at(1).dataDir), { env: TEST_ENV })
+  await cluster.revive(1)
+  await cluster.revive(2)
+  assert.is(code, 4, `${stdout}\n${stderr}`)
+  assert.match(stderr, /node 1/)
+  await mustServe('other-pid')
+})
+
 starts('[STO5] a directory that holds something else is refused with code 4 and left as it is', async () => {
   const [port = 0] = await findFreePorts(1)
   const dataDir = join(cluster.directory, 'holiday-pictures')

@@ -9,7 +9,7 @@ import { createDraft, draftText, readDraft } from '../../crdt-schema/drafts.ts'
 import type { DraftId, Millis } from '../../crdt-schema/ids.ts'
 import { TEST_ENV, mustAsk, print, showMs, showTimes, until } from '../support/asking.ts'
 import { type Cluster, type Person, newMessageId, startCluster, wait } from '../support/cluster.ts'
-import { type Attached, attach } from '../support/providers.ts'
+import { type Attached, attach, detachAll } from '../support/providers.ts'
 
 const MONTH = new Date().toISOString().slice(0, 7)
 
@@ -20,7 +20,10 @@ sync.before(async (context) => {
   context.ana = await context.cluster.createPerson(0, 'ana')
   context.ben = await context.cluster.createPerson(1, 'ben')
 })
-sync.after(({ cluster }) => cluster.close())
+sync.after(async ({ cluster }) => {
+  detachAll()
+  await cluster.close()
+})
 
 const newDraft = (doc: Y.Doc): DraftId => {
   const id = newMessageId() as DraftId

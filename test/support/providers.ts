@@ -16,6 +16,13 @@ export type Attached = {
   readonly detach: () => void
 }
 
+const attached = new Set<() => void>()
+
+/** For the end of a suite: a provider that a failed test left attached would keep the process alive. */
+export const detachAll = (): void => {
+  for (const detach of attached) detach()
+}
+
 process.setMaxListeners(100) // each provider listens for the end of the process
 
 type Place = { readonly url: string }
@@ -40,8 +47,10 @@ export const attach = (places: readonly Place[], room: string, token: string, do
     provider.serverUrl = urlOf(dials)
   })
   const detach = (): void => {
+    attached.delete(detach)
     provider.destroy()
     provider.awareness.destroy()
   }
+  attached.add(detach)
   return { doc, provider, codes, finalCodes: () => codes.filter(isFinalClose), detach }
 }
