@@ -161,6 +161,7 @@ test('a message is taken back while nobody has opened it, and not after', async 
 
 test('deleting an account asks for the password, frees the name and tells senders', async ({ ana, ben, browser, cluster }) => {
   const { page } = ben
+  await writeDraft(ana.page, 'ben', 'are you still here?')
   await page.getByRole('button', { name: 'Delete account…' }).click()
   const dialog = page.getByRole('dialog')
   await dialog.getByLabel('Type your password to confirm').fill('wrong-password')
@@ -170,7 +171,11 @@ test('deleting an account asks for the password, frees the name and tells sender
   await dialog.getByRole('button', { name: 'Delete account' }).click()
   await page.getByLabel('Your name').waitFor()
 
-  await ana.page.getByRole('button', { name: 'New draft' }).first().click()
+  await ana.page.locator('li.draft textarea').focus()
+  await ana.page.keyboard.press('Control+Enter')
+  await sentState(ana.page, 'are you still here?', 'Not sent: ben has no account.').waitFor()
+  await sentRow(ana.page, 'are you still here?').getByRole('button', { name: /^Discard/ }).click()
+  await sentRow(ana.page, 'are you still here?').waitFor({ state: 'detached' })
   const again = await openBrowserFor(browser, 'ben')
   await signUp(again, cluster.at(0).url)
   await inboxCount(again.page, 0).waitFor()

@@ -11,6 +11,7 @@ import { type ClusterModel, createCluster } from './cluster.ts'
 import { type DemoModel, createDemo, findDemoAddress } from './demo.ts'
 import type { DraftContent } from './drafts.ts'
 import { type Mail, type RefusedReplica, createMail } from './mail.ts'
+import type { SignedInAccount } from './accounts.ts'
 import type { Ports } from './ports.ts'
 import { type Preferences, createPreferences } from './preferences.ts'
 import { type Session, createSession } from './session.ts'
@@ -66,6 +67,7 @@ export const createApp = ({ ports, remembered, learn, fetch, fragment }: AppOpti
   const demoAddress = findDemoAddress(fragment, ports.tabStore)
 
   let isRemoving = false
+  let stopAsking = (): void => {}
 
   /** Puts aside what a node refuses and starts that room afresh; once, since a second refusal would only repeat it. */
   let hasSetAside = false
@@ -98,16 +100,26 @@ export const createApp = ({ ports, remembered, learn, fetch, fragment }: AppOpti
         else session.onTakenOver()
       },
     })
-    const me = await api.readMe(opening.token)
-    if (sessionId.peek() !== opening.sessionId || !me.ok) return
+    const { isOnline } = mail.value.connection
+    stopAsking()
+    stopAsking = effect(() => {
+      if (isOnline.value) void askWhoIAm(opening)
+    })
+  }
+
+  /** After each time without a node: the name may have been lost in a split, or changed on another device. */
+  const askWhoIAm = async ({ token, sessionId: asking }: SignedInAccount): Promise<void> => {
+    const me = await api.readMe(token)
+    if (sessionId.peek() !== asking || !me.ok) return
     session.onNotice(me.value.notice?.name ?? null)
-    if (me.value.account.name !== opening.name) session.onRenamed(me.value.account.name)
+    if (me.value.account.name !== ownName.peek()) session.onRenamed(me.value.account.name)
   }
 
   effect(() => {
     if (sessionId.value !== null) void openMail()
     return () => {
       const open = mail.peek()
+      stopAsking()
       mail.value = null
       // Who is thrown out keeps what was written here; who logs out decides, and has closed it already.
       if (open !== null) void open.close({ forget: false })
@@ -157,6 +169,7 @@ export const createApp = ({ ports, remembered, learn, fetch, fragment }: AppOpti
       if (answer === null) return 'no-server'
       if (!answer.ok) return toRefusal(answer.code)
       session.onRenamed(answer.value.account.name)
+      session.onNotice(null)
       return null
     },
     changePassword: async (password, newPassword) => {

@@ -160,7 +160,6 @@ export const createSession = ({ api, clock, deviceStore, tabStore }: Ports): Ses
       if (state.value.status !== 'signed-in') return
       const account = { ...state.value.account, name }
       store.use(account)
-      lostName.value = null
       state.value = { status: 'signed-in', account }
     },
     onNotice: (name) => {
