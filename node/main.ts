@@ -21,12 +21,15 @@ import { createSyncSockets } from './adapters/sync-sockets.ts'
 import { createClock, createLog, randomBytes } from './adapters/system.ts'
 import { type TlsCertificate, ensureCertificate, readCertificate } from './adapters/tls-certificate.ts'
 import { createLinks } from './adapters/ws-links.ts'
+import { account } from './cli/account.ts'
 import { readCommand } from './cli/command.ts'
 import { EXIT, Exit, addressInUse, bugFound, diskFailed, storeRefused, usageError } from './cli/errors.ts'
+import { members } from './cli/members.ts'
 import { readOptions } from './cli/options.ts'
 import { type End, type RunningNode, serve } from './cli/serve.ts'
 import { type Settings, createSettings, showPath } from './cli/settings.ts'
 import { status } from './cli/status.ts'
+import { createTerminal } from './cli/terminal.ts'
 import { describe, readiness } from './core/describe.ts'
 import type { Event } from './core/events.ts'
 import { createNode, step } from './core/node.ts'
@@ -181,6 +184,10 @@ const main = async (): Promise<number> => {
     case 'status':
       await status(command.args, env, say)
       return EXIT.done
+    case 'account':
+      return account(command.args, env, createTerminal())
+    case 'members':
+      return members(command.args, env, createTerminal())
     case 'serve': {
       const settings = createSettings(readOptions(command.args, env), env, VERSION)
       const end = await serve(settings, startNode, say)

@@ -123,6 +123,15 @@ const readSecrets = (path: string | null, fromEnvironment: string | undefined, d
   return parseSecrets(readOrMakeSecret(defaultPath), defaultPath)
 }
 
+/** The secrets for a command beside a node: never made here, since a node that has none made its own. */
+export const readSecretsOf = ({ secretFile }: Options, env: Readonly<Record<string, string | undefined>>, defaultPath: string | null): readonly Uint8Array[] => {
+  const path = secretFile ?? (env['STARLING_SECRET'] === undefined ? defaultPath : null)
+  if (path !== null) return parseSecrets(readSecretFile(path), path)
+  const fromEnvironment = env['STARLING_SECRET']
+  if (fromEnvironment !== undefined) return parseSecrets(fromEnvironment, 'STARLING_SECRET')
+  throw usageError("secret-file: give the cluster's secret by --secret-file, --config, or STARLING_SECRET; there is none at ./data/cluster.secret.")
+}
+
 /** One secret a line; more than one while a cluster changes from one to the next. */
 const parseSecrets = (content: string, source: string): readonly Uint8Array[] => {
   const lines = content.split('\n').map(line => line.trim()).filter(line => line !== '')

@@ -61,7 +61,7 @@ test('an unknown option or command is answered with the one that was meant', () 
   assert.is(refusal(() => readOptions(['--xyzzyplugh'], {})), 'Unknown option --xyzzyplugh.')
   assert.match(refusal(() => readOptions(['--config', writeConfig({ dataDri: 'x' })], {})), /unknown option "dataDri"\. Did you mean dataDir\?/)
   assert.match(refusal(() => readCommand(['statsu'], '1')), /^Unknown command "statsu"\. Did you mean status\?/)
-  assert.match(refusal(() => readCommand(['members'], '1')), /^Unknown command "members"\. There are serve/)
+  assert.match(refusal(() => readCommand(['frobnicate'], '1')), /^Unknown command "frobnicate"\. There are serve/)
   assert.match(refusal(() => readOptions(['stray'], {})), /Unexpected "stray"/)
 })
 
