@@ -4,13 +4,14 @@
 import * as Y from 'yjs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type DocumentName, type Hlc, MEMBERS_DOCUMENT, createEpoch, draftsDocument, mintNodeId, parseAccountId } from '../../crdt-schema/ids.ts'
+import { type DocumentName, type Hlc, MEMBERS_DOCUMENT, createEpoch, draftsDocument, mintDraftId, mintNodeId, mintRequestId, parseAccountId } from '../../crdt-schema/ids.ts'
 import { addMember } from '../../crdt-schema/members.ts'
 import { encodePeerFrame, encodePeerMessage } from '../../crdt-schema/peer-wire.ts'
 import { digestToHex } from '../../node/core/digest.ts'
 import { checkCluster, checkNode, checkNodeDeeply, checkStableComponent } from '../../node/core/invariants.ts'
 import { createNode } from '../../node/core/node.ts'
 import type { NodeState } from '../../node/core/state.ts'
+import { START_MS } from '../support/desk.ts'
 import { type Cores, createCores, createLone, createTrio, pidOf } from '../support/cores.ts'
 
 const account = parseAccountId('5e'.repeat(16))
@@ -138,6 +139,12 @@ commits('[REP6] a peer silent past ackTimeoutMs is behind: not waited for, not c
   cores.run(4_000)
   assert.ok(logged(cores, 0, 'peer-caught-up'))
   assert.ok(state.desk.holders.includes(pidOf(2)))
+})
+
+commits('[REP6] in a cluster at rest every ready node counts as a copy, at the latest when tables were compared', () => {
+  const cores = createTrio()
+  cores.run(cores.core(0).state.config.compareMs + 1_000)
+  assert.equal(cores.all.map(({ state }) => state.desk.holders.join()), ['0,1,2', '0,1,2', '0,1,2'])
 })
 
 commits('[REP6] a node whose own commit takes longer than ackTimeoutMs is not ready until it is quick and in step again', () => {
@@ -302,6 +309,63 @@ commits('[COR4] a document that does not decode is set aside and fetched from a 
   assert.ok(logged(cores, 1, 'document-restored'))
   assert.is(state.phase, 'ready')
   assert.is(digestToHex(state.documents.root), digestToHex(cores.core(0).state.documents.root))
+})
+
+commits('[COR4] an update that does not decode, in a frame that does, costs the link of who sent it and leaves nothing', () => {
+  for (const name of [MEMBERS_DOCUMENT, DRAFTS]) {
+    const cores = createTrio()
+    write(cores, 0)
+    cores.run(500)
+    const before = digestToHex(cores.core(0).state.documents.root)
+    cores.inject(1, 0, encodePeerFrame([encodePeerMessage({ type: 'push', origin: pidOf(1), boot: 1, seq: 9_999, previous: 0, sentTo: [0, 1, 2].map(pidOf), updates: [{ document: name, update: Uint8Array.of(9, 9, 9) }] })]))
+    assert.ok(logged(cores, 0, 'peer-frame-rejected'), name)
+    cores.run(2_000)
+    assert.is(digestToHex(cores.core(0).state.documents.root), before)
+    assert.equal(cores.core(0).state.members.view, [0, 1, 2])
+    assert.is(cores.core(0).state.phase, 'ready')
+  }
+})
+
+commits('[RDY1] a document that cannot be completed answers 503 and holds nothing else back', () => {
+  const cores = createLone({ documentMemoryBytes: 1 })
+  const tokenOf = (seed: number, name: string): string => {
+    const call = cores.call(0, { type: 'create-account', name, password: `password of ${name}` }, { key: mintRequestId(new Uint8Array(16).fill(seed)) })
+    return (cores.core(0).answers.get(call)?.body as { readonly session: { readonly token: string } }).session.token
+  }
+  const [ann, ben] = [tokenOf(1, 'ann'), tokenOf(2, 'ben')]
+  for (const token of [ann, ben]) cores.call(0, { type: 'put-draft', id: mintDraftId(START_MS, new Uint8Array(16).fill(4)), to: [], text: 'kept', selected: false }, { token })
+  cores.run(3_000)
+  const { state, records } = cores.core(0)
+  const owner = state.directory.accountShownAs('ann')
+  records.forEach(({ updates }) => updates.forEach((entry, i) => { if (entry.document === `drafts/${owner}`) (updates as { document: DocumentName; update: Uint8Array }[])[i] = { ...entry, update: Uint8Array.of(9, 9, 9) } }))
+  const list = (token: string): unknown => {
+    const call = cores.call(0, { type: 'list-drafts' }, { token })
+    cores.run(100)
+    const answer = cores.core(0).answers.get(call)
+    return [answer?.status, (answer?.body as { readonly code?: string } | undefined)?.code]
+  }
+  assert.equal(list(ann), [503, 'incomplete'])
+  assert.equal(list(ben), [200, undefined])
+  assert.is(state.phase, 'ready')
+})
+
+commits('[STO4] a document with many rows is rewritten from its loaded form, and only when nothing of it is under way', () => {
+  const cores = createLone()
+  const core = cores.core(0)
+  const rewritten = (): readonly { readonly document: DocumentName; readonly through: number; readonly state: Uint8Array }[] => core.effects.flatMap((effect) => (effect.type === 'compact' && effect.document === DRAFTS ? [effect] : []))
+  for (let i = 0; i < 250; i++) write(cores, 0)
+  core.isDiskStuck = true
+  write(cores, 0)
+  cores.run(900)
+  assert.equal(rewritten(), [], 'its last commit has not returned')
+  core.isDiskStuck = false
+  cores.run(5_000)
+  const [first, ...more] = rewritten()
+  assert.is(more.length, 0)
+  assert.is(first?.through, core.state.documents.heads.get(DRAFTS)?.seq)
+  const copy = new Y.Doc()
+  if (first !== undefined) Y.applyUpdate(copy, first.state)
+  assert.is(copy.getMap('settings').size, keysOn(cores, 0))
 })
 
 commits('[COR5] idle documents leave memory past the budget, never with something that is not settled', () => {

@@ -55,6 +55,15 @@ heads('[REP1] pages of the feed, each after the last of the one before, give eve
   assert.ok(documents.touches.length < 1_200, `${documents.touches.length} touches kept of 3,000`)
 })
 
+heads('[REP1] a page never ends inside a commit: the next one begins after it', () => {
+  const documents = createDocuments()
+  const node = nodeWith(documents)
+  ;[[0, 1], [1, 2], [2, 2], [3, 2], [4, 3]].forEach(([index = 0, seq = 0]) => { noteTouch(node, nameOf(index), seq, 1) })
+  const first = readFeed(documents, 0, 2)
+  assert.equal(first.map(({ seq }) => seq), [1, 2, 2, 2])
+  assert.equal(names(readFeed(documents, 2, 2)), [nameOf(4)])
+})
+
 heads('[REP2] a document that is not in memory has no digest until what was logged for it is applied', () => {
   const documents = createStored(2)
   const node = nodeWith(documents)
@@ -81,7 +90,10 @@ heads('[REP2] equal documents have equal tables, in whatever order they came; on
   assert.ok(rows.every(({ document }) => bucketOf(document) === bucketOf(nameOf(17))))
 })
 
-heads('[REP2] the table is 32 KiB, whatever it holds', () => assert.is(encodeTable(createStored(9)).byteLength, BUCKET_COUNT * 8))
+heads('[REP2] the table is 32 KiB, whatever it holds; one of another size is equal in nothing', () => {
+  assert.is(encodeTable(createStored(9)).byteLength, BUCKET_COUNT * 8)
+  assert.is(differingBuckets(createStored(9), encodeTable(createStored(9)).slice(8)).length, BUCKET_COUNT)
+})
 
 heads('[DOC8] a document that has gone counts as never seen: in no sum, no bucket, no feed, nobody’s list', () => {
   const documents = createStored(3)
