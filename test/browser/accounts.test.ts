@@ -4,7 +4,19 @@
 import type { Browser } from 'playwright-core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type BrowserPerson, launchBrowser, messageRow, openBrowserFor, sendMessage, sentRow, sentState, signIn, signUp, waitForMail, writeDraft } from '../support/browser.ts'
+import {
+  type BrowserPerson,
+  launchBrowser,
+  messageRow,
+  openBrowserFor,
+  sendMessage,
+  sentRow,
+  sentState,
+  signIn,
+  signUp,
+  waitForMail,
+  writeDraft,
+} from '../support/browser.ts'
 import { type Cluster, startCluster } from '../support/cluster.ts'
 
 const test = suite<{ cluster: Cluster; browser: Browser; ana: BrowserPerson; ben: BrowserPerson }>('accounts')
@@ -48,7 +60,10 @@ test('two accounts in two tabs of one browser never mix', async ({ ana, ben, clu
 
 test('two tabs of one account show the same, also without any node', async ({ ana }) => {
   const second = await openBrowserFor(ana.context.browser() as Browser, 'ana', { context: ana.context })
-  await second.page.addInitScript((id) => sessionStorage.setItem('starling.account', id), (await ana.page.evaluate(() => sessionStorage.getItem('starling.account'))) ?? '')
+  await second.page.addInitScript(
+    (id) => sessionStorage.setItem('starling.account', id),
+    (await ana.page.evaluate(() => sessionStorage.getItem('starling.account'))) ?? '',
+  )
   await second.page.goto(ana.page.url())
   await waitForMail(second.page)
   await ana.context.setOffline(true)
@@ -77,7 +92,10 @@ test('leaving with something unsent asks, and what is kept goes out after signin
   await ana.context.setOffline(false)
   await signIn(ana, cluster.at(0).url)
   await sentState(page, 'unsent at leaving', /Stored|Opened/).waitFor()
-  await messageRow(ben.page, 'unsent at leaving').or(ben.page.getByRole('button', { name: /^Open \d/ })).first().waitFor()
+  await messageRow(ben.page, 'unsent at leaving')
+    .or(ben.page.getByRole('button', { name: /^Open \d/ }))
+    .first()
+    .waitFor()
 })
 
 test('leaving otherwise asks nothing and leaves nothing of the account on the device', async ({ ana }) => {

@@ -5,7 +5,21 @@
 import type { Browser, Page } from 'playwright-core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type BrowserPerson, chipOf, launchBrowser, messageRow, openBrowserFor, readNode, seeMessage, sendMessage, sentRow, sentState, signUp, waitForMail, writeDraft } from '../support/browser.ts'
+import {
+  type BrowserPerson,
+  chipOf,
+  launchBrowser,
+  messageRow,
+  openBrowserFor,
+  readNode,
+  seeMessage,
+  sendMessage,
+  sentRow,
+  sentState,
+  signUp,
+  waitForMail,
+  writeDraft,
+} from '../support/browser.ts'
 import { type Cluster, startCluster } from '../support/cluster.ts'
 
 const KILLS = process.env['STARLING_LONG'] === '1' ? 20 : 5
@@ -38,7 +52,11 @@ const sendAndTime = async (page: Page, text: string): Promise<number> => {
 
 const medianOf = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
 
-test('the node is killed while one types: focus and caret stay, no banner, and the next message is stored within a second', async ({ ana, ben, cluster }) => {
+test('the node is killed while one types: focus and caret stay, no banner, and the next message is stored within a second', async ({
+  ana,
+  ben,
+  cluster,
+}) => {
   const { page } = ana
   const times: number[] = []
   for (let round = 0; round < KILLS; round += 1) {
@@ -84,14 +102,19 @@ test('a reload with the page’s own node dead shows everything and goes on', as
   await cluster.waitEqual()
 })
 
-test('offline: writing, sending, deleting and marking go on and go out once when the network is back, a closed tab included', async ({ ana, ben }) => {
+test('offline: writing, sending, deleting and marking go on and go out once when the network is back, a closed tab included', async ({
+  ana,
+  ben,
+}) => {
   const { page } = ana
   await sendMessage(ben.page, 'ana', 'delete me offline')
   await sendMessage(ben.page, 'ana', 'mark me offline')
   for (const text of ['delete me offline', 'mark me offline']) await seeMessage(page, text)
 
   await ana.context.setOffline(true)
-  await chipOf(page).filter({ hasText: /Offline since/ }).waitFor()
+  await chipOf(page)
+    .filter({ hasText: /Offline since/ })
+    .waitFor()
   await page.getByText('You are offline.').waitFor()
   await sendMessage(page, 'ben', 'written offline')
   await sentState(page, 'written offline', 'Waiting. Only on this device.').waitFor()

@@ -25,11 +25,14 @@ test.after(async ({ browser, cluster }) => {
 /** What axe finds wrong, as text: rule and elements. Its script is run in the page, past the page's own policy. */
 const findFaults = async (page: Page): Promise<string[]> => {
   await page.evaluate(axe.source)
-  const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } }).axe.run())
+  const { violations } = await page.evaluate(() =>
+    (globalThis as unknown as { axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } }).axe.run(),
+  )
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`)
 }
 
-const focused = (page: Page): Promise<string> => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent ?? '')
+const focused = (page: Page): Promise<string> =>
+  page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent ?? '')
 
 test('axe finds nothing on sign-in, light and dark, wide and narrow', async ({ ana, cluster }) => {
   const { page } = ana
@@ -45,7 +48,11 @@ test('axe finds nothing on sign-in, light and dark, wide and narrow', async ({ a
   await page.setViewportSize({ width: 1280, height: 800 })
 })
 
-test('signing up, writing, sending, opening, reading, deleting, undoing, searching and leaving need no mouse', async ({ ana, ben, cluster }) => {
+test('signing up, writing, sending, opening, reading, deleting, undoing, searching and leaving need no mouse', async ({
+  ana,
+  ben,
+  cluster,
+}) => {
   await signUp(ben, cluster.at(1).url)
   const { page } = ana
   await page.goto(cluster.at(0).url)
@@ -97,10 +104,16 @@ test('signing up, writing, sending, opening, reading, deleting, undoing, searchi
   await page.keyboard.type('two')
   await messageRow(page, 'letter one').waitFor({ state: 'detached' })
   await page.keyboard.press('Escape')
-  for (const [key, heading] of [['c', 'Cluster'], ['m', 'Messages']] as const) {
+  for (const [key, heading] of [
+    ['c', 'Cluster'],
+    ['m', 'Messages'],
+  ] as const) {
     await page.keyboard.press('g')
     await page.keyboard.press(key)
-    await page.getByRole('heading', { name: new RegExp(`^${heading}`) }).first().waitFor()
+    await page
+      .getByRole('heading', { name: new RegExp(`^${heading}`) })
+      .first()
+      .waitFor()
   }
   await page.keyboard.press('?')
   await page.getByRole('heading', { name: 'Help' }).waitFor()

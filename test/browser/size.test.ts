@@ -17,7 +17,8 @@ const gzippedBytes = (text: string): number => gzipSync(text, { level: 9 }).leng
 const closureOf = (name: string, seen = new Set<string>()): Set<string> => {
   if (seen.has(name)) return seen
   seen.add(name)
-  for (const [, imported] of read(name).matchAll(/(?:from|import)\s*"\.\/([\w-]+\.js)"/g)) if (imported !== undefined) closureOf(imported, seen)
+  for (const [, imported] of read(name).matchAll(/(?:from|import)\s*"\.\/([\w-]+\.js)"/g))
+    if (imported !== undefined) closureOf(imported, seen)
   return seen
 }
 

@@ -5,7 +5,20 @@
 import type { Browser } from 'playwright-core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type BrowserPerson, inboxCount, launchBrowser, messageRow, openBrowserFor, sendMessage, sentRow, sentState, signIn, signUp, waitForMail, writeDraft } from '../support/browser.ts'
+import {
+  type BrowserPerson,
+  inboxCount,
+  launchBrowser,
+  messageRow,
+  openBrowserFor,
+  sendMessage,
+  sentRow,
+  sentState,
+  signIn,
+  signUp,
+  waitForMail,
+  writeDraft,
+} from '../support/browser.ts'
 import { type Cluster, startCluster } from '../support/cluster.ts'
 
 const test = suite<{ cluster: Cluster; browser: Browser; ana: BrowserPerson; ben: BrowserPerson }>('two people')
@@ -59,7 +72,11 @@ test('a message to someone who is there arrives opened; its sender sees where it
   assert.is(await inboxCount(ben.page, 0).count(), 1)
 })
 
-test('a message to someone who is away waits in the Inbox; Open N opens the oldest and the focus goes there', async ({ ana, ben, cluster }) => {
+test('a message to someone who is away waits in the Inbox; Open N opens the oldest and the focus goes there', async ({
+  ana,
+  ben,
+  cluster,
+}) => {
   await ben.page.goto('about:blank')
   for (const text of ['first', 'second', 'third', 'fourth']) await sendMessage(ana.page, 'ben', text)
   await sentState(ana.page, 'fourth', 'Stored on all 3 nodes').waitFor()
@@ -84,14 +101,18 @@ test('a read mark is seen by the sender and on the reader’s other device, also
   await signIn(phone, cluster.at(2).url)
   assert.ok(await messageRow(phone.page, 'second').getByRole('checkbox', { name: 'Read' }).isChecked())
   await messageRow(phone.page, 'second').getByRole('checkbox', { name: 'Read' }).uncheck()
-  await messageRow(ben.page, 'second').and(ben.page.getByRole('article', { name: /unread/ })).waitFor()
+  await messageRow(ben.page, 'second')
+    .and(ben.page.getByRole('article', { name: /unread/ }))
+    .waitFor()
   await phone.context.close()
 })
 
 test('a deleted message leaves Undo in its place, with the focus on it; z takes it back too', async ({ ben }) => {
   const { page } = ben
   await messageRow(page, 'first').hover()
-  await messageRow(page, 'first').getByRole('button', { name: /^Delete/ }).click()
+  await messageRow(page, 'first')
+    .getByRole('button', { name: /^Delete/ })
+    .click()
   await page.getByText('Deleted.').waitFor()
   await page.waitForFunction(() => document.activeElement?.textContent === 'Undo')
   await page.keyboard.press('Enter')
@@ -103,7 +124,10 @@ test('a deleted message leaves Undo in its place, with the focus on it; z takes 
   await messageRow(page, 'first').waitFor()
 })
 
-test('drafts: text survives a reload before Save, Save shows copies, Select all has three states, Send tells what is missing', async ({ ana, ben }) => {
+test('drafts: text survives a reload before Save, Save shows copies, Select all has three states, Send tells what is missing', async ({
+  ana,
+  ben,
+}) => {
   const { page } = ana
   await writeDraft(page, 'ben', 'a draft with a recipient')
   await page.reload()
@@ -152,7 +176,9 @@ test('two devices write into one draft at once, and the caret stays where it was
 test('a message is taken back while nobody has opened it, and not after', async ({ ana, ben, cluster }) => {
   await ben.page.goto('about:blank')
   await sendMessage(ana.page, 'ben', 'take this back')
-  await sentRow(ana.page, 'take this back').getByRole('button', { name: /^Recall/ }).click()
+  await sentRow(ana.page, 'take this back')
+    .getByRole('button', { name: /^Recall/ })
+    .click()
   await sentState(ana.page, 'take this back', 'Recalled before it was opened').waitFor()
   await ben.page.goto(cluster.at(1).url)
   await waitForMail(ben.page)
@@ -174,7 +200,9 @@ test('deleting an account asks for the password, frees the name and tells sender
   await ana.page.locator('li.draft textarea').focus()
   await ana.page.keyboard.press('Control+Enter')
   await sentState(ana.page, 'are you still here?', 'Not sent: ben has no account.').waitFor()
-  await sentRow(ana.page, 'are you still here?').getByRole('button', { name: /^Discard/ }).click()
+  await sentRow(ana.page, 'are you still here?')
+    .getByRole('button', { name: /^Discard/ })
+    .click()
   await sentRow(ana.page, 'are you still here?').waitFor({ state: 'detached' })
   const again = await openBrowserFor(browser, 'ben')
   await signUp(again, cluster.at(0).url)

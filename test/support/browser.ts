@@ -3,7 +3,15 @@
 
 import { type Browser, type BrowserContext, type Locator, type Page, chromium } from 'playwright-core'
 
-const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+const ARGUMENTS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
 
 /** How long a page may take to show what it should. */
 export const STEP_LIMIT_MS = 10_000
@@ -53,7 +61,11 @@ export interface OpenOptions {
   readonly viewport?: { readonly width: number; readonly height: number }
 }
 
-export const openBrowserFor = async (browser: Browser, name: string, { context, viewport = { width: 1280, height: 800 } }: OpenOptions = {}): Promise<BrowserPerson> => {
+export const openBrowserFor = async (
+  browser: Browser,
+  name: string,
+  { context, viewport = { width: 1280, height: 800 } }: OpenOptions = {},
+): Promise<BrowserPerson> => {
   const own = context ?? (await browser.newContext({ viewport }))
   own.setDefaultTimeout(STEP_LIMIT_MS)
   const page = await own.newPage()
@@ -96,7 +108,9 @@ export const chipOf = (page: Page): Locator => page.getByRole('button', { name: 
 
 /** The pid in the chip. */
 export const readNode = async (page: Page): Promise<number> => {
-  const text = await chipOf(page).filter({ hasText: /node \d ·/ }).innerText()
+  const text = await chipOf(page)
+    .filter({ hasText: /node \d ·/ })
+    .innerText()
   return Number(/node (\d)/.exec(text)?.[1])
 }
 
@@ -132,7 +146,8 @@ export const sendMessage = async (page: Page, to: string, text: string): Promise
 export const sentRow = (page: Page, text: string): Locator => page.locator('li.sent').filter({ hasText: text })
 
 /** The line under a sent message that says where it is, once it says `words`. */
-export const sentState = (page: Page, text: string, words: string | RegExp): Locator => sentRow(page, text).locator('.state').filter({ hasText: words })
+export const sentState = (page: Page, text: string, words: string | RegExp): Locator =>
+  sentRow(page, text).locator('.state').filter({ hasText: words })
 
 /** The row of a received and opened message. */
 export const messageRow = (page: Page, text: string): Locator => page.getByRole('article').filter({ hasText: text })

@@ -16,7 +16,10 @@ const open = () => {
   const inboxCount = signal(0)
   const connection = createConnection({ clock, remembered: [], pendingCount, inboxCount })
   const hear = (...statuses: string[]): void =>
-    connection.onNodesNote({ time: NOW_MS as Millis, nodes: statuses.map((status, pid) => ({ pid, url: `http://node-${pid}`, status })) as never })
+    connection.onNodesNote({
+      time: NOW_MS as Millis,
+      nodes: statuses.map((status, pid) => ({ pid, url: `http://node-${pid}`, status })) as never,
+    })
   return {
     clock,
     pendingCount,
@@ -140,7 +143,13 @@ test('moves from node to node are kept with their gaps', () => {
   lose()
   clock.advance(18)
   attach(1)
-  assert.equal(connection.moves.value.map(({ from, to, gapMs }) => [from, to, gapMs]), [[null, 'node 0', 0], ['node 0', 'node 1', 18]])
+  assert.equal(
+    connection.moves.value.map(({ from, to, gapMs }) => [from, to, gapMs]),
+    [
+      [null, 'node 0', 0],
+      ['node 0', 'node 1', 18],
+    ],
+  )
 })
 
 test('a full disk is said until it is dismissed', () => {

@@ -3,10 +3,20 @@
 import * as fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { AVOID_MS, BACK_OFF_MS, type FailOver, type FailOverInput, type NodeAddress, createFailOver, dialOrder, stepFailOver } from '../../web/link/fail-over.ts'
+import {
+  AVOID_MS,
+  BACK_OFF_MS,
+  type FailOver,
+  type FailOverInput,
+  type NodeAddress,
+  createFailOver,
+  dialOrder,
+  stepFailOver,
+} from '../../web/link/fail-over.ts'
 
 const [A, B, C] = ['http://a', 'http://b', 'http://c'] as const
-const nodes = (...statuses: NodeAddress['status'][]): NodeAddress[] => [A, B, C].map((url, pid) => ({ pid, url, status: statuses[pid] ?? 'ready' }))
+const nodes = (...statuses: NodeAddress['status'][]): NodeAddress[] =>
+  [A, B, C].map((url, pid) => ({ pid, url, status: statuses[pid] ?? 'ready' }))
 
 /** Feeds inputs one by one at `nowMs` and answers with the last step. */
 const feed = (state: FailOver, inputs: readonly FailOverInput[], nowMs = 1000, random = 0.5) => {
@@ -30,7 +40,11 @@ test('nodes that are not ready come after those that are, removed ones never', (
 })
 
 test('rounds without an answer wait 0.3, 0.6, 1, 2, 5, 5 s, within a quarter either way', () => {
-  for (const [random, factor] of [[0, 0.75], [0.5, 1], [1, 1.25]] as const) {
+  for (const [random, factor] of [
+    [0, 0.75],
+    [0.5, 1],
+    [1, 1.25],
+  ] as const) {
     let state = feed(start(), [{ type: 'start' }]).state
     for (const expected of [...BACK_OFF_MS, 5000]) {
       const failed = stepFailOver(state, { type: 'round-failed' }, { nowMs: 0, random })
@@ -67,7 +81,10 @@ test('nodes that take the socket and close it again are tried once each, then th
   for (;;) {
     const [url] = dialOrder(state, 1000)
     dialled.push(url ?? '')
-    const { state: next, effects } = feed(state, [{ type: 'opened', url: url ?? '' }, { type: 'closed', code: 4503 }])
+    const { state: next, effects } = feed(state, [
+      { type: 'opened', url: url ?? '' },
+      { type: 'closed', code: 4503 },
+    ])
     state = next
     if (effects[0]?.type === 'wait') break
     assert.ok(dialled.length < 10)
@@ -79,12 +96,16 @@ test('[SYN4] a final code ends it: nothing dials again', () => {
   for (const code of [4401, 4403, 4409, 4413, 4422]) {
     const { state, effects } = feed(open(A), [{ type: 'closed', code }])
     assert.equal(effects, [{ type: 'end', code }])
-    for (const input of [{ type: 'wake' }, { type: 'waited' }, { type: 'silent' }, { type: 'nodes', nodes: nodes() }] as const) assert.equal(feed(state, [input]).effects, [])
+    for (const input of [{ type: 'wake' }, { type: 'waited' }, { type: 'silent' }, { type: 'nodes', nodes: nodes() }] as const)
+      assert.equal(feed(state, [input]).effects, [])
   }
 })
 
 test('[SYN2] a node that says it is going away is left while another is ready, and kept if none is', () => {
-  assert.equal(feed(open(A), [{ type: 'nodes', nodes: nodes('syncing', 'ready', 'ready') }]).effects, [{ type: 'drop' }, { type: 'dial', urls: [B, C, A] }])
+  assert.equal(feed(open(A), [{ type: 'nodes', nodes: nodes('syncing', 'ready', 'ready') }]).effects, [
+    { type: 'drop' },
+    { type: 'dial', urls: [B, C, A] },
+  ])
   assert.equal(feed(open(A), [{ type: 'nodes', nodes: nodes('syncing', 'down', 'down') }]).effects, [])
 })
 
@@ -95,10 +116,19 @@ test('an address that nobody names any more is still tried, last', () => {
 
 test('whatever happens, it is either dialling, open, waiting for a timer it asked for, or ended', () => {
   const input: fc.Arbitrary<FailOverInput> = fc.oneof(
-    fc.constantFrom<FailOverInput>({ type: 'start' }, { type: 'answered' }, { type: 'round-failed' }, { type: 'waited' }, { type: 'silent' }, { type: 'wake' }),
+    fc.constantFrom<FailOverInput>(
+      { type: 'start' },
+      { type: 'answered' },
+      { type: 'round-failed' },
+      { type: 'waited' },
+      { type: 'silent' },
+      { type: 'wake' },
+    ),
     fc.constantFrom(A, B, C).map((url) => ({ type: 'opened', url }) as const),
     fc.constantFrom(1000, 1006, 1012, 1013, 4401, 4422, 4503).map((code) => ({ type: 'closed', code }) as const),
-    fc.array(fc.constantFrom('ready', 'syncing', 'down', 'removed'), { minLength: 3, maxLength: 3 }).map((told) => ({ type: 'nodes', nodes: nodes(...(told as NodeAddress['status'][])) }) as const),
+    fc
+      .array(fc.constantFrom('ready', 'syncing', 'down', 'removed'), { minLength: 3, maxLength: 3 })
+      .map((told) => ({ type: 'nodes', nodes: nodes(...(told as NodeAddress['status'][])) }) as const),
   )
   fc.assert(
     fc.property(fc.array(input, { maxLength: 60 }), (inputs) => {

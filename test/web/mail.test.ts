@@ -21,7 +21,11 @@ const URL = 'http://node-0'
 const test = suite('mail')
 
 let counter = 0
-const messageId = (atMs = NOW_MS): MessageId => mintMessageId(atMs as Millis, Uint8Array.from({ length: 10 }, () => (counter += 1) % 256))
+const messageId = (atMs = NOW_MS): MessageId =>
+  mintMessageId(
+    atMs as Millis,
+    Uint8Array.from({ length: 10 }, () => (counter += 1) % 256),
+  )
 
 interface Opened {
   readonly mail: Mail
@@ -49,7 +53,10 @@ const openMail = async (): Promise<Opened> => {
 }
 
 const goOnline = ({ link }: Opened): void => {
-  link.events.onNodesNote({ time: NOW_MS as Millis, nodes: [0, 1, 2].map((pid) => ({ pid, url: `http://node-${pid}`, status: 'ready' })) as never })
+  link.events.onNodesNote({
+    time: NOW_MS as Millis,
+    nodes: [0, 1, 2].map((pid) => ({ pid, url: `http://node-${pid}`, status: 'ready' })) as never,
+  })
   link.events.onStatus({ status: 'open', url: URL })
   link.sync()
 }
@@ -80,7 +87,10 @@ test('what is there when the page comes waits in the Inbox; what arrives while i
   goOnline(opened)
   const live = await deliver(link, 'while here')
   assert.is(mail.mailbox.inboxCount.value, 1)
-  assert.equal(mail.mailbox.messages.value.map(({ text }) => text), ['while here'])
+  assert.equal(
+    mail.mailbox.messages.value.map(({ text }) => text),
+    ['while here'],
+  )
   assert.is(readMark(present(link.rooms.get(MARKS)).doc, live).openedMs, NOW_MS)
   assert.equal(mail.mailbox.arrived.value, { from: 'ben', count: 1 })
 })
@@ -92,7 +102,10 @@ test('[DEL6] opening three opens the three oldest and gives the first row, the n
   const { opened, first } = mail.mailbox.open(3)
   assert.is(opened, 3)
   assert.is(mail.mailbox.inboxCount.value, 2)
-  assert.equal(mail.mailbox.messages.value.map(({ text }) => text), ['m2', 'm1', 'm0'])
+  assert.equal(
+    mail.mailbox.messages.value.map(({ text }) => text),
+    ['m2', 'm1', 'm0'],
+  )
   assert.is(first, ids[2])
   assert.is(mail.mailbox.open(10).opened, 2)
 })
@@ -118,14 +131,26 @@ test('a deleted message leaves a line in its place until the list is left; Undo 
   mail.mailbox.open(2)
   mail.mailbox.remove(id)
   await settle()
-  assert.equal(mail.mailbox.messages.value.map(({ text, isDeleted }) => [text, isDeleted]), [['newer', true], ['older', false]])
+  assert.equal(
+    mail.mailbox.messages.value.map(({ text, isDeleted }) => [text, isDeleted]),
+    [
+      ['newer', true],
+      ['older', false],
+    ],
+  )
   assert.is(mail.mailbox.messageCount.value, 1)
   mail.mailbox.restore(id)
-  assert.equal(mail.mailbox.messages.value.map(({ isDeleted }) => isDeleted), [false, false])
+  assert.equal(
+    mail.mailbox.messages.value.map(({ isDeleted }) => isDeleted),
+    [false, false],
+  )
   mail.mailbox.remove(id)
   await settle()
   mail.mailbox.leaveList()
-  assert.equal(mail.mailbox.messages.value.map(({ text }) => text), ['older'])
+  assert.equal(
+    mail.mailbox.messages.value.map(({ text }) => text),
+    ['older'],
+  )
 })
 
 test('[DEL1] a message says “waiting” only after it is on disk; sending discards its draft in the same transaction', async () => {
@@ -143,7 +168,10 @@ test('[DEL1] a message says “waiting” only after it is on disk; sending disc
   await settle()
   assert.is(stateOf(mail, present(sent[0]))?.status, 'waiting')
   assert.is(mail.drafts.count.value, 0)
-  assert.equal(mail.onlyHere.value.map(({ kind, text }) => [kind, text]), [['message', 'hello']])
+  assert.equal(
+    mail.onlyHere.value.map(({ kind, text }) => [kind, text]),
+    [['message', 'hello']],
+  )
 })
 
 test('[DEL5] waiting, stored on k of n, opened, read, and back to opened', async () => {
@@ -172,7 +200,9 @@ test('[DEL5] waiting, stored on k of n, opened, read, and back to opened', async
   assert.equal(mail.mailbox.sent.value[0]?.storedOn, [0, 1, 2])
 
   const receive = async (kind: 'opened' | 'read' | 'unread'): Promise<string | undefined> => {
-    link.write(INBOX, (doc) => (kind === 'opened' ? addReceipt(doc, id, BEN, 'opened', NOW_MS as Millis) : addReceipt(doc, id, BEN, 'read', kind === 'read')))
+    link.write(INBOX, (doc) =>
+      kind === 'opened' ? addReceipt(doc, id, BEN, 'opened', NOW_MS as Millis) : addReceipt(doc, id, BEN, 'read', kind === 'read'),
+    )
     await settle()
     return stateOf(mail, id)?.status
   }
@@ -193,7 +223,9 @@ test('[DEL7] a recall shows as under way, then as done; if the reader was faster
     mail.mailbox.recall(id)
     await settle()
     assert.is(stateOf(mail, id)?.status, 'recalling')
-    link.write(INBOX, (doc) => (outcome === 'recalled' ? recallMessage(doc, id, NOW_MS as Millis) : addReceipt(doc, id, BEN, 'opened', NOW_MS as Millis)))
+    link.write(INBOX, (doc) =>
+      outcome === 'recalled' ? recallMessage(doc, id, NOW_MS as Millis) : addReceipt(doc, id, BEN, 'opened', NOW_MS as Millis),
+    )
     await settle()
     const state = stateOf(mail, id)
     assert.is(state?.status, outcome)
@@ -241,7 +273,10 @@ test('a draft keeps its place while it is written, says where it is stored, and 
   opened.ports.clock.advance(10)
   const second = present(drafts.create({ text: 'second' }))
   drafts.write(first, 'first, longer')
-  assert.equal(drafts.rows.value.map(({ id }) => id), [second, first])
+  assert.equal(
+    drafts.rows.value.map(({ id }) => id),
+    [second, first],
+  )
   assert.ok(drafts.rows.value[1]?.isPending)
   const room = present(link.rooms.get(DRAFTS))
   link.events.onStored(room, { change: room.changes, pids: [0, 2], members: 3 })

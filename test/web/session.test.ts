@@ -149,7 +149,8 @@ test('[SYN4] a replica that a node refuses is put aside once, and what was writt
 
 // ---- calls
 
-const answer = (status: number, body: unknown): Response => new Response(status === 204 ? null : JSON.stringify(body), { status, headers: { 'content-type': 'application/json' } })
+const answer = (status: number, body: unknown): Response =>
+  new Response(status === 204 ? null : JSON.stringify(body), { status, headers: { 'content-type': 'application/json' } })
 
 test('[COO5] a change goes through the next node under one key when the first is dead or not ready', async () => {
   const asked: [string, string | null][] = []
@@ -162,7 +163,10 @@ test('[COO5] a change goes through the next node under one key when the first is
   }
   const api = createApi({ book, fetch: fetch as typeof globalThis.fetch, device: 'test' })
   assert.equal(await api.endSession('token', 'current'), { ok: true, value: null })
-  assert.equal(asked.map(([url]) => new URL(url).host), ['a', 'b', 'c'])
+  assert.equal(
+    asked.map(([url]) => new URL(url).host),
+    ['a', 'b', 'c'],
+  )
   assert.is(new Set(asked.map(([, key]) => key)).size, 1)
   assert.ok(asked[0]?.[1])
   assert.is(book.lastGood(), 'http://c')
@@ -181,7 +185,12 @@ test('an answer that another node would repeat is taken as it is', async () => {
 test('addresses are remembered between visits, the page’s own always among them', () => {
   const store = createFakeStore()
   createNodeBook(store, 'http://a').learn([{ pid: 1, url: 'http://b', status: 'ready' }])
-  assert.equal(createNodeBook(store, 'http://c').nodes().map(({ url }) => url), ['http://b', 'http://a', 'http://c'])
+  assert.equal(
+    createNodeBook(store, 'http://c')
+      .nodes()
+      .map(({ url }) => url),
+    ['http://b', 'http://a', 'http://c'],
+  )
 })
 
 // ---- keys and carets

@@ -7,7 +7,7 @@
 //    │    └─ waited, wake ──┐    └─ closed with a final code ──▶ ended
 //    └── round-failed ──▶ waiting
 //
-// Keeps DESIGN 9's dial rule: the last good node first, the next ones staggered, back-off with jitter, back to the
+// The dial rule: the last good node first, the next ones staggered, back-off with jitter, back to the
 // start on `wake` (the browser is online again, the page is visible again, the person pressed "Try now").
 
 import { CLOSE_CODES, isFinalClose } from '../../crdt-schema/wire.ts'

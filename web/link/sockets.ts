@@ -2,14 +2,7 @@
 // silence is the node's; the others follow to where it is. Carries out what fail-over.ts decides.
 // Refuses to know what the documents mean.
 
-import {
-  CLIENT_PROTOCOL,
-  CLOSE_CODES,
-  type NodesNote,
-  type RoomNote,
-  TOKEN_PROTOCOL_PREFIX,
-  isFinalClose,
-} from '../../crdt-schema/wire.ts'
+import { CLIENT_PROTOCOL, CLOSE_CODES, type NodesNote, type RoomNote, TOKEN_PROTOCOL_PREFIX, isFinalClose } from '../../crdt-schema/wire.ts'
 import { type FailOver, type FailOverEffect, type FailOverInput, SILENCE_MS, createFailOver, stepFailOver } from './fail-over.ts'
 import type { NodeBook } from './node-book.ts'
 import type { StoredChanges } from './receipts.ts'

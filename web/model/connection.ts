@@ -1,4 +1,4 @@
-// What the page says about its connection: one state for the chip, at most one banner (UI.md's table of states).
+// What the page says about its connection: one state for the chip, at most one banner.
 // The facts come from the link; how long they have lasted decides what is said, so a short hiccup says nothing.
 // Words are the view's; here are only states, numbers and moments.
 

@@ -14,6 +14,7 @@ import { type ConnectionModel, createConnection } from './connection.ts'
 import { type DraftContent, type DraftsModel, createDrafts } from './drafts.ts'
 import { createLedger } from './ledger.ts'
 import { type DraftsKey, type MailboxModel, createMailbox } from './mailbox.ts'
+import { createMarking } from './marking.ts'
 import { type PeopleModel, createPeople } from './people.ts'
 import type { Ports } from './ports.ts'
 import { type Rooms, createRooms } from './rooms.ts'
@@ -91,7 +92,7 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
     },
     onStored: (room, stored) => {
       if (room === rooms.drafts) ledger.onStored(stored)
-      else mailbox.onMarksStored(room.name, stored)
+      else marking.onStored(room.name, stored)
     },
     onHeard: () => connection.onHeard(),
     onNodesNote: (note) => {
@@ -129,7 +130,8 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
   }
 
   const link: Link = ports.connect({ accountId: owner, token: account.token }, events)
-  const mailbox: MailboxModel = createMailbox({ owner, rooms: () => rooms, nowMs, draftsLedger: ledger, onDiskFull })
+  const marking = createMarking(() => rooms, nowMs)
+  const mailbox: MailboxModel = createMailbox({ owner, rooms: () => rooms, marking, draftsLedger: ledger, onDiskFull })
   const rooms: Rooms = createRooms({ owner, link, nowMs, kept, onOpened: (opened) => mailbox.watch(opened) })
   mailbox.watchDrafts()
   const drafts = createDrafts({
@@ -144,7 +146,7 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
     },
     onDiskFull,
   })
-  const pendingCount = computed(() => ledger.pending.value.length + mailbox.pendingMarkCount.value)
+  const pendingCount = computed(() => ledger.pending.value.length + marking.pendingCount.value)
   const connection: ConnectionModel = createConnection({ clock, remembered, pendingCount, inboxCount: mailbox.inboxCount })
   const people = createPeople({ owner, ownName: name, token: account.token, api, clock, store: deviceStore })
 

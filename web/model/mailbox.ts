@@ -5,55 +5,14 @@
 import { type ReadonlySignal, computed, signal } from '@preact/signals'
 import type * as Y from 'yjs'
 import { clearOutboxEntries, clearOutboxEntry, readOutbox, readRecalls, requestRecall } from '../../crdt-schema/drafts.ts'
-import { type AccountId, type MessageId, type Millis, type Month, messageToMonth } from '../../crdt-schema/ids.ts'
+import { type AccountId, type MessageId, messageToMonth } from '../../crdt-schema/ids.ts'
 import type { Person } from '../../crdt-schema/inbox.ts'
-import {
-  type Mailbox,
-  type ReceivedMessage,
-  type RecipientStatus,
-  type SentMessage,
-  type UnsentMessage,
-  createMailboxFolder,
-  oldestUnopened,
-} from '../../crdt-schema/mailbox.ts'
-import { markOpened, setChecked, setDeleted } from '../../crdt-schema/marks.ts'
+import { type Mailbox, type ReceivedMessage, createMailboxFolder, oldestUnopened } from '../../crdt-schema/mailbox.ts'
 import type { RoomNote } from '../../crdt-schema/wire.ts'
-import type { StoredChanges } from '../link/receipts.ts'
-import { type Ledger, createLedger, union } from './ledger.ts'
+import { type Ledger, union } from './ledger.ts'
+import type { Marking } from './marking.ts'
 import type { MonthRooms, Rooms } from './rooms.ts'
-
-export interface MessageRow {
-  readonly id: MessageId
-  readonly from: Person
-  readonly isOwn: boolean
-  readonly text: string
-  readonly openedMs: number
-  readonly sentMs: number
-  readonly isRead: boolean
-  /** Deleted in this visit to the list: shown as a line with Undo. */
-  readonly isDeleted: boolean
-}
-
-export type SentState =
-  /** Not on this device's disk yet; a few milliseconds. */
-  | { readonly status: 'keeping' }
-  | { readonly status: 'waiting' }
-  | { readonly status: 'stored' }
-  | { readonly status: 'opened' | 'read'; readonly atMs: number | null; readonly isTooLate: boolean }
-  | { readonly status: 'recalling' | 'recalled' }
-  | { readonly status: 'failed'; readonly because: RecipientStatus; readonly name: string }
-
-export interface SentRow {
-  readonly id: MessageId
-  readonly to: readonly Person[]
-  readonly text: string
-  readonly sentMs: number
-  readonly state: SentState
-  /** The nodes known to hold it, in order. */
-  readonly storedOn: readonly number[]
-}
-
-export type MessageOrder = 'newest' | 'unread'
+import { type MessageOrder, type MessageRow, type SentRow, byNewestOpened, byUnread, toRow, toSentRow, toUnsentRow } from './rows.ts'
 
 export interface MailboxModel {
   readonly inboxCount: ReadonlySignal<number>
@@ -64,8 +23,6 @@ export interface MailboxModel {
   readonly sent: ReadonlySignal<readonly SentRow[]>
   /** Messages that no node is known to hold. */
   readonly unsentCount: ReadonlySignal<number>
-  /** Marks that no node is known to hold. */
-  readonly pendingMarkCount: ReadonlySignal<number>
   /** Arrived and opened while the page was there; the view announces it. */
   readonly arrived: ReadonlySignal<{ readonly from: string; readonly count: number } | null>
   /** Opens the oldest `count`; gives the first of them, where the focus goes. */
@@ -82,7 +39,6 @@ export interface MailboxModel {
   /** A message was written to the outbox; `kept` resolves when it is on disk. */
   onSent(id: MessageId, kept: Promise<void>): void
   onRoomNote(note: RoomNote): void
-  onMarksStored(room: string, stored: StoredChanges): void
   /** A month's rooms were opened. */
   watch(rooms: MonthRooms): void
   watchDrafts(): void
@@ -91,26 +47,21 @@ export interface MailboxModel {
 
 export type DraftsKey = `draft:${string}` | `outbox:${string}`
 
-/** Marks written in one transaction: its update must fit into a client's frame. */
-const MARKS_AT_ONCE = 1000
-
 export interface MailboxOptions {
   readonly owner: AccountId
   readonly rooms: () => Rooms
-  readonly nowMs: () => number
+  readonly marking: Marking
   readonly draftsLedger: Ledger<DraftsKey>
   /** A write did not reach the disk of this device. */
   readonly onDiskFull: () => void
 }
 
-export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }: MailboxOptions): MailboxModel => {
+export const createMailbox = ({ owner, rooms, draftsLedger, marking, onDiskFull }: MailboxOptions): MailboxModel => {
   const folder = createMailboxFolder()
   const folded = signal<Mailbox | null>(null)
   const order = signal<MessageOrder>('newest')
   const arrived = signal<{ from: string; count: number } | null>(null)
   const removed = signal<ReadonlyMap<MessageId, ReceivedMessage>>(new Map())
-  /** One for each room of marks: changes are numbered room by room. */
-  const marksLedgers = signal<ReadonlyMap<string, Ledger<MessageId>>>(new Map())
   const storedOn = signal<ReadonlyMap<MessageId, readonly number[]>>(new Map())
   const keeping = signal<ReadonlySet<MessageId>>(new Set())
   /** Seen in the Inbox: these wait there, however the page is connected. */
@@ -148,45 +99,9 @@ export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }:
     const live = fresh.filter(({ id }) => liveMonths.has(messageToMonth(id)))
     for (const { id } of fresh) waiting.add(id)
     liveMonths.clear()
-    openAll(live.map(({ id }) => id))
+    marking.open(live.map(({ id }) => id))
     const last = live.at(-1)
     if (last !== undefined) arrived.value = { from: last.from.name, count: live.length }
-  }
-
-  const marksLedgerOf = (room: string): Ledger<MessageId> => {
-    const known = marksLedgers.value.get(room)
-    if (known !== undefined) return known
-    const made = createLedger<MessageId>()
-    marksLedgers.value = new Map(marksLedgers.value).set(room, made)
-    return made
-  }
-
-  /** Writes marks of messages of one month in one transaction. */
-  const mark = (ids: readonly MessageId[], write: (marks: Y.Doc, id: MessageId) => void): void => {
-    const [first] = ids
-    if (first === undefined) return
-    const { marks } = rooms().ofMessage(first)
-    const before = marks.latestChange()
-    marks.doc.transact(() => {
-      for (const id of ids) write(marks.doc, id)
-    })
-    if (marks.latestChange() > before) marksLedgerOf(marks.name).touch(ids, marks.latestChange())
-  }
-
-  const openAll = (ids: readonly MessageId[]): void => {
-    const openedMs = Math.round(nowMs()) as Millis
-    const byMonth = new Map<Month, MessageId[]>()
-    for (const id of ids) {
-      const month = messageToMonth(id)
-      const ofMonth = byMonth.get(month)
-      if (ofMonth === undefined) byMonth.set(month, [id])
-      else ofMonth.push(id)
-    }
-    for (const ofMonth of byMonth.values()) {
-      for (let start = 0; start < ofMonth.length; start += MARKS_AT_ONCE) {
-        mark(ofMonth.slice(start, start + MARKS_AT_ONCE), (marks, id) => markOpened(marks, id, openedMs))
-      }
-    }
   }
 
   /** Adds to what is known of where these are stored. */
@@ -240,28 +155,27 @@ export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }:
     order,
     sent,
     unsentCount: computed(() => sent.value.filter(({ state }) => state.status === 'waiting' || state.status === 'keeping').length),
-    pendingMarkCount: computed(() => [...marksLedgers.value.values()].reduce((sum, { pending }) => sum + pending.value.length, 0)),
     arrived,
     open: (count) => {
       const mailbox = folded.value
       if (mailbox === null) return { opened: 0, first: null }
       const ids = oldestUnopened(mailbox, count)
-      openAll(ids)
+      marking.open(ids)
       fold()
       const opened = new Set(ids)
       return { opened: ids.length, first: messages.value.find(({ id }) => opened.has(id))?.id ?? null }
     },
-    setRead: (id, isRead) => mark([id], (marks) => setChecked(marks, id, isRead)),
+    setRead: marking.setRead,
     remove: (id) => {
       const message = folded.value?.messages.find((shown) => shown.id === id)
       if (message === undefined) return
       removed.value = new Map(removed.value).set(id, message)
-      mark([id], (marks) => setDeleted(marks, id, true))
+      marking.setDeleted(id, true)
     },
     restore: (id) => {
       const next = new Map(removed.value)
       next.delete(id)
-      mark([id], (marks) => setDeleted(marks, id, false))
+      marking.setDeleted(id, false)
       fold()
       removed.value = next
     },
@@ -278,7 +192,13 @@ export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }:
     },
     giveUp: (id) => {
       const entry = folded.value?.outbox.find((unsent) => unsent.id === id)
-      if (entry === undefined) return null
+      if (entry === undefined) {
+        // Failed for all its recipients, and filed as sent: it is only taken out of sight.
+        const filed = folded.value?.sent.find((message) => message.id === id)
+        if (filed === undefined) return null
+        marking.setDeleted(id, true)
+        return { to: filed.to, text: filed.text }
+      }
       const { drafts } = rooms()
       drafts.doc.transact(() => {
         clearOutboxEntry(drafts.doc, id)
@@ -305,7 +225,6 @@ export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }:
         pids,
       )
     },
-    onMarksStored: (room, stored) => marksLedgerOf(room).onStored(stored),
     watch: ({ month, inbox, marks }) => {
       const onInbox = (_update: Uint8Array, origin: unknown): void => {
         if (inbox.isFromNode(origin) && inbox.isSynced()) liveMonths.add(month)
@@ -343,58 +262,3 @@ export const createMailbox = ({ owner, rooms, nowMs, draftsLedger, onDiskFull }:
 /** Changes whenever something is sent, settled or taken back. */
 const describeSending = (drafts: Y.Doc): string =>
   [...readOutbox(drafts).value.map(({ id }) => id), '|', ...readRecalls(drafts).value].join()
-
-// ---- rows
-
-const toRow = (message: ReceivedMessage, owner: AccountId, isDeleted: boolean): MessageRow => ({
-  id: message.id,
-  from: message.from,
-  isOwn: message.from.id === owner,
-  text: message.text,
-  openedMs: message.openedMs ?? message.sentMs,
-  sentMs: message.sentMs,
-  isRead: message.checked,
-  isDeleted,
-})
-
-const byNewestOpened = (a: MessageRow, b: MessageRow): number => b.openedMs - a.openedMs || b.sentMs - a.sentMs || (a.id < b.id ? 1 : -1)
-const byUnread = (a: MessageRow, b: MessageRow): number => Number(a.isRead) - Number(b.isRead) || byNewestOpened(a, b)
-
-const toSentRow = (message: SentMessage, storedOn: readonly number[]): SentRow => ({
-  id: message.id,
-  to: message.to,
-  text: message.text,
-  sentMs: message.sentMs,
-  state: toSentState(message),
-  storedOn,
-})
-
-const toSentState = (message: SentMessage): SentState => {
-  switch (message.status) {
-    case 'opened':
-    case 'read': {
-      const furthest = message.recipients.find(({ status }) => status === message.status)
-      return { status: message.status, atMs: furthest?.atMs ?? null, isTooLate: message.recallRequested }
-    }
-    case 'recalled':
-      return { status: 'recalled' }
-    case 'failed': {
-      const failed = message.recipients[0]
-      return { status: 'failed', because: failed?.status ?? 'no-such-account', name: failed?.person.name ?? '' }
-    }
-    case 'stored':
-      return { status: message.recallRequested ? 'recalling' : 'stored' }
-  }
-}
-
-const HARMLESS: readonly RecipientStatus[] = ['waiting', 'delivered', 'opened', 'read']
-
-const toUnsentRow = (entry: UnsentMessage, storedOn: readonly number[], isPending: boolean, isBeingKept: boolean): SentRow => {
-  const failed = entry.recipients.find(({ status }) => !HARMLESS.includes(status))
-  const state = ((): SentState => {
-    if (failed !== undefined) return { status: 'failed', because: failed.status, name: failed.person.name }
-    if (isBeingKept) return { status: 'keeping' }
-    return { status: isPending || storedOn.length === 0 ? 'waiting' : 'stored' }
-  })()
-  return { id: entry.id, to: entry.to, text: entry.text, sentMs: entry.sentMs, state, storedOn: state.status === 'stored' ? storedOn : [] }
-}

@@ -140,7 +140,9 @@ const NodeCard = ({ node, state, max, demo }: { node: ClusterNode; state: State;
       {node.pid === state.coordinator && <Star />}
     </h3>
     {demo !== null && <DemoButtons demo={demo} pid={node.pid} />}
-    <p class={node.status === 'syncing' || (node.behind && node.status === 'ready') ? 'small inf' : 'small'}>{nodeWords(node, state, max)}</p>
+    <p class={node.status === 'syncing' || (node.behind && node.status === 'ready') ? 'small inf' : 'small'}>
+      {nodeWords(node, state, max)}
+    </p>
     <p class="small muted num">{factsOf(node, max)}</p>
   </li>
 )

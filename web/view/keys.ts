@@ -1,4 +1,4 @@
-// The keyboard: which key means which command (UI.md 6). A small machine for the `g` prefix and a rule for fields;
+// The keyboard: which key means which command. A small machine for the `g` prefix and a rule for fields;
 // knows no elements beyond whether one is a field.
 
 export type Command =

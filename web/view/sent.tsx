@@ -1,6 +1,6 @@
 // Sent and outbox: every message with the truth about its copies, and what can still be done with it.
 
-import type { SentRow, SentState } from '../model/mailbox.ts'
+import type { SentRow, SentState } from '../model/rows.ts'
 import type { Nodes } from './drafts.tsx'
 import { Icon, type IconName, ReplicaDots } from './icons.tsx'
 import { copiesDetail, sentText, toWhen } from './words.ts'
