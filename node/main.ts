@@ -24,6 +24,7 @@ import { createLinks } from './adapters/ws-links.ts'
 import { account } from './cli/account.ts'
 import { readCommand } from './cli/command.ts'
 import { EXIT, Exit, addressInUse, bugFound, diskFailed, storeRefused, usageError } from './cli/errors.ts'
+import { doctor } from './cli/doctor.ts'
 import { members } from './cli/members.ts'
 import { readOptions } from './cli/options.ts'
 import { type End, type RunningNode, serve } from './cli/serve.ts'
@@ -188,6 +189,8 @@ const main = async (): Promise<number> => {
       return account(command.args, env, createTerminal())
     case 'members':
       return members(command.args, env, createTerminal())
+    case 'doctor':
+      return doctor(command.args, env, createTerminal())
     case 'serve': {
       const settings = createSettings(readOptions(command.args, env), env, VERSION)
       const end = await serve(settings, startNode, say)

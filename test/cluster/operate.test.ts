@@ -76,7 +76,7 @@ test('failures say what, why and what to do, with their exit codes', async () =>
   assert.is((await run('account', 'list', '--url', 'http://127.0.0.1:1', '--secret-file', path)).code, 1)
   assert.match((await run('account', 'lsit', ...place(0))).stderr, /"lsit" is not something it does\. Did you mean list\?/)
   assert.is((await run('account', 'list', '--secret', 'x')).code, 2)
-  for (const name of ['account', 'members', 'status']) assert.match(await mustRun(name, '--help'), new RegExp(`^Usage: node dist/node.js ${name}`))
+  for (const name of ['account', 'members', 'doctor', 'status']) assert.match(await mustRun(name, '--help'), new RegExp(`^Usage: node dist/node.js ${name}`))
   assert.not.match(readFileSync(cluster.at(0).logFile, 'utf8'), /a good password/)
 })
 
@@ -84,6 +84,19 @@ test('the limits hold on a real node: guesses wait, with Retry-After', async () 
   const statuses: number[] = []
   for (let i = 0; i < 7; i++) statuses.push((await call(cluster.at(0), 'POST', '/api/sessions', { body: { name: 'bob', password: `guess number ${i}` } })).status)
   assert.equal(statuses, [401, 401, 401, 401, 401, 429, 429])
+})
+
+test('doctor finds three nodes sound, and one that was killed', async () => {
+  const flags = ['--pid', '0', '--data-dir', cluster.at(0).dataDir, ...place(0)]
+  const sound = await run('doctor', ...flags)
+  assert.equal([sound.code, /^ok +fsync +20 writes/m.test(sound.stdout), /^ok +reach +all 3 members hear each other/m.test(sound.stdout)], [0, true, true], sound.stdout + sound.stderr)
+  await cluster.kill(1)
+  await cluster.waitCluster(0, state => state.nodes[1].status === 'down')
+  const { checks } = JSON.parse(await mustRun('doctor', '-o', 'json', ...flags))
+  assert.ok(checks.some((row: any) => row.status === 'warn' && row.check === 'reach' && row.text === 'node 1 is down or out of reach' && row.remedy.startsWith('Start it')), JSON.stringify(checks))
+  await cluster.revive(1)
+  const nobody = await run('doctor', '--url', 'http://127.0.0.1:1', '--secret-file', join(cluster.directory, 'cluster.secret'))
+  assert.equal([nobody.code, /^fail +node +No node answers/m.test(nobody.stdout)], [1, true], nobody.stdout)
 })
 
 test('a member that is up stays; one that is down is removed, and comes back only with an empty directory', async () => {
