@@ -128,7 +128,8 @@ page('the default cluster starts as shown, with its data and secret where it say
       answers.push(text)
     } else if (line.startsWith('node ')) {
       const [command = '', file] = here(line).split(' > ')
-      const [, ...args] = toWords(command.replace('dist/node.js', PROGRAM))
+      const [, ...words] = toWords(command.replace('dist/node.js', PROGRAM))
+      const args = words[0] === PROGRAM ? [...words, '--url', urls[0] ?? ''] : words // as shown, but for the ports of the default cluster
       const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: context.directory, encoding: 'utf8' })
       assert.is(status, 0, `${line}: ${stderr}`)
       if (file !== undefined) assert.match(stdout, /^[0-9a-f]{64}\n$/)
@@ -137,6 +138,7 @@ page('the default cluster starts as shown, with its data and secret where it say
   }
   assert.ok(answers.some(text => text.includes('"storedOn":[0,1,2]')), 'the message is on three nodes, as it says')
   assert.ok(answers.some(text => text.includes('Hello from ben')))
+  assert.ok(answers.some(text => text.includes('Safe to stop')), 'status says what may be stopped')
 
   const metrics = answers.find(text => text.includes('# HELP')) ?? ''
   for (const [name] of readme.matchAll(/\bstarling_[a-z_]+/g)) assert.ok(metrics.includes(name), `${name} is in the README but not in /metrics`)
@@ -160,10 +162,17 @@ page('the table of options is the one of the program', () => {
   assert.is(status, 0, stderr)
 })
 
+page('every command of the program is in it', () => {
+  const { stdout } = spawnSync(process.execPath, [PROGRAM, '--help'], { encoding: 'utf8' })
+  const names = [...stdout.matchAll(/^\s*(?:Usage: )?node dist\/node\.js ([a-z]+)/gm)].map(([, name = '']) => name)
+  assert.ok(names.includes('status'), stdout)
+  for (const name of names) assert.match(readme, new RegExp(`node dist/node\\.js ${name}\\b`), `the command ${name} is in --help but not in the README`)
+})
+
 page('every flag of a node in it is in --help', () => {
   const { status, stdout } = spawnSync(process.execPath, [PROGRAM, '--help'], { encoding: 'utf8' })
   assert.is(status, 0)
-  const shown = readme.slice(readme.indexOf('## What is promised'), readme.indexOf('## Develop'))
+  const shown = readme.slice(readme.indexOf('## What is promised'), readme.indexOf('## Operate'))
   const flags = new Set([...shown.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)].map(([flag]) => flag))
   assert.ok(flags.size >= 20, [...flags].join(' '))
   for (const flag of flags) assert.ok(stdout.includes(flag), `${flag} is in the README but not in --help`)
