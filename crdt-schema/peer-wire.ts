@@ -26,7 +26,9 @@ export interface StateRow {
   readonly phase: PeerPhase
   /** False while its directory is empty: it has never been part of a cluster. */
   readonly hasData: boolean
-  /** The ready nodes it last saw together: it knows nothing that was acknowledged after them [RDY1]. */
+  /** All but ready: it waits until it stands in the lastView of every ready node [RDY1]. */
+  readonly isSynced: boolean
+  /** The ready nodes it last saw together, as its disk has it: it knows nothing that was acknowledged after them [RDY1]. */
   readonly lastView: readonly Pid[]
   readonly promised: Epoch
   /** The epoch it coordinates, 0 if it does not. */
@@ -119,7 +121,7 @@ const pids = v.pipe(v.array(pid), v.maxLength(64))
 const row = v.object({
   pid, nodeId, boot: count, counter: count, url: text, version: text, hears: pids,
   phase: v.picklist(['starting', 'recovering', 'syncing', 'ready', 'draining']),
-  hasData: v.boolean(), lastView: pids, promised: epoch, coordinates: epoch, isSlow: v.boolean(), holdsBack: v.boolean(), behind: pids,
+  hasData: v.boolean(), isSynced: v.boolean(), lastView: pids, promised: epoch, coordinates: epoch, isSlow: v.boolean(), holdsBack: v.boolean(), behind: pids,
   root: text, head: count, acknowledged: count, wallMs: v.number(), upSinceMs: v.number(), messages: count, sessions: count, bytes: count
 })
 const digestRow = v.object({ document, digest: text })

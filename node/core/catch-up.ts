@@ -32,8 +32,10 @@ const createPull = (node: NodeState, mode: Pull['mode'], wanted: Iterable<Docume
 /** Starts pulling from a peer. The feed serves while a checkpoint of this very directory is known; else tables are compared. */
 export const startPull = (node: NodeState, peer: Peer, mode: 'feed' | 'table'): void => {
   if (!isReachable(node, peer.pid) || peer.nodeId === null) return
-  const checkpoint = node.meta.held[peer.nodeId]?.through ?? 0
-  peer.pull = createPull(node, checkpoint > 0 && !node.unclean ? mode : 'table', [])
+  const checkpoint = node.meta.held[peer.nodeId]
+  // A feed position says nothing about another run: its directory may have been put back and gone on differently.
+  const isOfThisRun = checkpoint !== undefined && checkpoint.through > 0 && checkpoint.boot === peer.boot
+  peer.pull = createPull(node, isOfThisRun && !node.unclean ? mode : 'table', [])
   continuePull(node, peer, peer.pull)
 }
 
@@ -120,7 +122,7 @@ const becomeDone = (node: NodeState, peer: Peer, pull: Pull): void => {
   pull.status = 'done'
   if (pull.mode === 'documents' || peer.nodeId === null) return
   peer.synced = true
-  peer.comparedMs = node.now.monotonicMs
+  peer.comparedMs = peer.pulledMs = node.now.monotonicMs
   node.metaChanged = true
   peer.heldPush = Math.max(peer.heldPush, pull.through)
   for (const seq of [...peer.heldAbove].sort((a, b) => a - b)) if (seq <= pull.through) peer.heldAbove.delete(seq)
@@ -133,7 +135,9 @@ const becomeDone = (node: NodeState, peer: Peer, pull: Pull): void => {
 export const noteHeld = (node: NodeState, peer: Peer, through: number): void => {
   if (peer.nodeId === null) return
   const known = node.meta.held[peer.nodeId]
-  node.meta.held[peer.nodeId] = { pid: peer.pid, through: Math.max(through, known?.through ?? 0), boot: Math.max(peer.boot, known?.boot ?? 0) }
+  if (known !== undefined && known.boot > peer.boot) return // an old copy of its directory, about to raise its boot
+  const before = known?.boot === peer.boot ? known.through : 0
+  node.meta.held[peer.nodeId] = { pid: peer.pid, through: Math.max(through, before), boot: peer.boot }
 }
 
 const findPull = (peer: Peer, id: number): Pull | null => [peer.pull, peer.claimPull].find((pull) => pull?.id === id) ?? null
@@ -295,20 +299,30 @@ const answerItem = (node: NodeState, from: Pid, pull: number, { document, stateV
 
 // ---- the backstop
 
-/** Every compareMs two nodes compare what they hold; equal roots need no table and move the checkpoint [REP2]. Whoever is not in step pulls at once. */
+/**
+ * Each tick: whoever is not in step pulls at once. Equal roots need no table and move the checkpoint as soon as the peer's head has
+ * moved; where they differ, as they do under load, tables are compared every compareMs [REP2].
+ */
 export const compareWithPeers = (node: NodeState): void => {
   for (const peer of node.peers.values()) {
     const isThere = (peer.link !== null && peer.helloSeen) || node.members.view.includes(peer.pid)
     if (!isThere || (peer.pull !== null && peer.pull.status !== 'done')) continue
-    const needsSync = !peer.synced
-    if (!needsSync && node.now.monotonicMs - peer.comparedMs < node.config.compareMs) continue
-    const row = node.members.rows.get(peer.pid)?.row
-    if (!needsSync && row !== undefined && row.root !== '' && node.documents.unapplied.size === 0 && row.root === digestToHex(node.documents.root)) {
-      peer.comparedMs = node.now.monotonicMs
-      noteHeld(node, peer, row.head)
-      if (peer.nodeId !== null) sendAfter(node, peer.pid, latestCommit(node), { type: 'holds', nodeId: peer.nodeId, through: row.head })
-      continue
-    }
-    startPull(node, peer, needsSync ? 'feed' : 'table')
+    if (!peer.synced) startPull(node, peer, 'feed')
+    else if (isEqualNow(node, peer)) noteEqual(node, peer)
+    else if (node.now.monotonicMs - peer.comparedMs >= node.config.compareMs) startPull(node, peer, 'table')
   }
+}
+
+/** Whether both hold the same, on disk: memory may be ahead of it, and what is not committed yet does not count. */
+const isEqualNow = (node: NodeState, peer: Peer): boolean => {
+  const root = node.members.rows.get(peer.pid)?.row.root ?? ''
+  return root !== '' && latestCommit(node) === node.commits.committedThrough && node.documents.unapplied.size === 0 && root === digestToHex(node.documents.root)
+}
+
+const noteEqual = (node: NodeState, peer: Peer): void => {
+  peer.comparedMs = node.now.monotonicMs
+  const head = node.members.rows.get(peer.pid)?.row.head ?? 0
+  if (peer.nodeId === null || head <= (node.meta.held[peer.nodeId]?.through ?? 0)) return
+  noteHeld(node, peer, head)
+  sendTo(node, peer.pid, { type: 'holds', nodeId: peer.nodeId, through: head })
 }

@@ -72,7 +72,7 @@ export const takeRecord = (node: NodeState): CommitRecord | null => {
   const digests = [...open.touched].map((document) => ({ document, digest: storedDigest(node, document) }))
   const meta = node.metaChanged ? JSON.stringify(node.meta) : null
   node.metaChanged = false
-  commits.writing = { record: open, sinceMs: node.now.monotonicMs }
+  commits.writing = { record: open, sinceMs: node.now.monotonicMs, lastView: meta === null ? null : [...node.meta.lastView] }
   commits.open = createOpenCommit(open.seq + 1)
   return { seq: open.seq, updates: open.updates, digests, removed: open.removed, meta }
 }
@@ -84,7 +84,11 @@ export const FAST_IN_ROW = 3
 export const becomeCommitted = (node: NodeState, seq: CommitNumber): PendingCommit => {
   const { commits } = node
   assert(commits.writing !== null && commits.writing.record.seq === seq, `commit ${seq} returned out of order`)
-  const { record, sinceMs } = commits.writing
+  const { record, sinceMs, lastView } = commits.writing
+  if (lastView !== null && lastView.join() !== node.storedLastView.join()) {
+    node.storedLastView = lastView
+    node.members.heartbeatDue = true
+  }
   commits.fastInRow = node.now.monotonicMs - sinceMs > node.config.ackTimeoutMs ? 0 : commits.fastInRow + 1
   commits.writing = null
   commits.committedThrough = seq
@@ -100,7 +104,8 @@ const isForeignSettled = (node: NodeState, pending: PendingCommit): boolean => {
   if (pending.adoptedBy > node.commits.acknowledgedThrough) return false
   for (const [origin, pushes] of pending.foreign) {
     const peer = node.peers.get(origin)
-    const rest = pushes.filter(({ boot, seq }) => peer !== undefined && peer.boot === boot && seq > peer.settledThrough)
+    // A push of a run that this node has not met yet waits until it has; those of runs that are over were adopted.
+    const rest = pushes.filter(({ boot, seq }) => peer !== undefined && (boot > peer.boot || (boot === peer.boot && seq > peer.settledThrough)))
     if (rest.length > 0) return false
   }
   return true

@@ -22,7 +22,7 @@ export const createPeer = (pid: Pid, url: string): Peer => ({
   dialing: false, nextDialMs: 0, dialAttempt: 0, refusals: 0, refusal: null, lastHeardMs: -Infinity, roundTripMs: 0, left: false,
   fragments: [], queue: [], queuedBytes: 0, queueAfter: 0, heldPush: 0, heldAbove: new Set(), settledThrough: 0,
   excluded: false, unacknowledged: new Map(), missing: new Set(), missingThrough: 0, holdsThrough: 0, mustHold: 0,
-  pull: null, claimPull: null, synced: false, comparedMs: -Infinity
+  pull: null, claimPull: null, synced: false, comparedMs: -Infinity, pulledMs: -Infinity
 })
 
 /**
@@ -145,6 +145,16 @@ export const onLinkDown = (node: NodeState, link: LinkId): Peer | null => {
   scheduleDial(node, peer)
   dialPeers(node)
   return peer
+}
+
+/** Closes every link, to be dialed again at once. */
+export const closeLinks = (node: NodeState): void => {
+  for (const peer of node.peers.values()) {
+    if (peer.link === null) continue
+    node.effects.push({ type: 'close-link', link: peer.link, reason: 'replaced' })
+    dropLink(node, peer)
+    peer.nextDialMs = node.now.monotonicMs
+  }
 }
 
 /** The peer said goodbye: it is gone as of now. */

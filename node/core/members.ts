@@ -16,7 +16,7 @@ export const ownRow = (node: NodeState): StateRow => {
   return {
     pid: meta.pid, nodeId: meta.nodeId, boot: meta.boot, counter: node.members.counter, url: node.config.url, version: node.config.version,
     hears: [...node.peers.values()].filter((peer) => isHeard(node, peer)).map((peer) => peer.pid),
-    phase: node.phase, hasData: meta.clusterId !== null, lastView: meta.lastView, promised: meta.promised, coordinates: node.coordinator.role === 'coordinating' ? node.coordinator.epoch : NO_EPOCH,
+    phase: node.phase, hasData: meta.clusterId !== null, isSynced: node.isSynced, lastView: node.storedLastView, promised: meta.promised, coordinates: node.coordinator.role === 'coordinating' ? node.coordinator.epoch : NO_EPOCH,
     isSlow: node.commits.fastInRow < FAST_IN_ROW, holdsBack: node.now.monotonicMs < node.coordinator.holdUntilMs,
     behind: [...node.peers.values()].filter((peer) => peer.excluded || peer.missing.size > 0).map((peer) => peer.pid),
     root: documents.unapplied.size > 0 ? '' : digestToHex(documents.root), head: commits.committedThrough, acknowledged: commits.acknowledgedThrough,
@@ -80,13 +80,15 @@ export const readyInView = (node: NodeState): readonly Pid[] =>
 /** Peers in view that must hold everything before it is acknowledged [REP6]. */
 export const requiredPeers = (node: NodeState): readonly Pid[] => node.members.view.filter((pid) => pid !== node.meta.pid && node.peers.get(pid)?.excluded === false)
 
-/** On whose disks everything acknowledged is: this node and the ready peers in view that lack nothing. */
-export const holders = (node: NodeState): readonly Pid[] =>
-  node.members.view.filter((pid) => {
+/** On whose disks everything acknowledged is: this node and the ready peers in view that lack nothing, here or at another ready node. */
+export const holders = (node: NodeState): readonly Pid[] => {
+  const accused = new Set(readyInView(node).flatMap((pid) => node.members.rows.get(pid)?.row.behind ?? []))
+  return node.members.view.filter((pid) => {
     if (pid === node.meta.pid) return true
     const peer = node.peers.get(pid)
-    return peer !== undefined && !peer.excluded && peer.missing.size === 0 && peer.holdsThrough >= peer.mustHold && node.members.rows.get(pid)?.row.phase === 'ready'
+    return peer !== undefined && !accused.has(pid) && !peer.excluded && peer.missing.size === 0 && peer.holdsThrough >= peer.mustHold && node.members.rows.get(pid)?.row.phase === 'ready'
   })
+}
 
 /** The median wall clock of the ready members in view, ms; the lower of the two middle ones [CLK1]. */
 export const clusterMs = (node: NodeState): Millis => {

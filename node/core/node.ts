@@ -29,10 +29,10 @@ import * as streams from './streams.ts'
 /** A node before its start event. */
 export const createNode = (): NodeState => {
   const node: Partial<NodeState> = {
-    effects: [], stopped: false, phase: 'starting', phaseSinceMs: 0, wasReady: false, bootCommit: 0, pinned: new Set(), tickedMs: -Infinity, alone: null, drainSinceMs: null,
+    effects: [], stopped: false, phase: 'starting', phaseSinceMs: 0, isSynced: false, storedLastView: [], wasReady: false, bootCommit: 0, pinned: new Set(), tickedMs: -Infinity, alone: null, drainSinceMs: null,
     metaChanged: false, documents: createDocuments(), changes: [], news: [], loadedNow: [], peers: new Map(), pidByLink: new Map(), members: createMembers(),
     coordinator: createCoordinator(), asking: new Map(), questions: [], heldBack: [], nextId: 0, directory: createDirectory(), calls: requests.createCalls(), waitingAnswers: [],
-    clients: clients.createClients(), streams: streams.createStreams(), history: [], recent: [], undelivered: new Set(), told: { nodes: '', holders: '', identity: '' }
+    clients: clients.createClients(), streams: streams.createStreams(), history: [], recent: [], undelivered: new Set(), told: { nodes: '', holders: '', identity: null }
   }
   // The rest is set by the start event, without which step() refuses every other.
   return node as NodeState
@@ -75,6 +75,7 @@ const start = (node: NodeState, { config, stored, seed }: Extract<Event, { type:
   if (config.pid !== null && node.meta.pid !== config.pid) {
     return stopNode(node, 4, `The data directory belongs to node ${node.meta.pid}; nothing was changed. Start it with --pid ${node.meta.pid}, or give node ${config.pid} a directory of its own.`)
   }
+  node.storedLastView = node.meta.lastView
   node.metaChanged = true
   node.bootCommit = seq + 1
   const ids = new DataView(randomBytes(node, 8).buffer)
@@ -200,10 +201,12 @@ const endTurn = (node: NodeState): void => {
 /** Tells the shell whom handshakes prove from now on: the boot and the cluster as they are on disk, whenever either has changed. */
 const identify = (node: NodeState): void => {
   const { pid, nodeId, boot, clusterId } = node.meta
-  const identity = `${boot} ${clusterId}`
-  if (node.told.identity === identity) return
-  node.told.identity = identity
+  const before = node.told.identity
+  if (before?.boot === boot && before.clusterId === clusterId) return
+  node.told.identity = { boot, clusterId }
   node.effects.push({ type: 'identify', pid, nodeId, boot, clusterId })
+  // Live links were greeted under another boot: their pushes and acknowledgements would be taken for those of a run that is over.
+  if (before !== null && before.boot !== boot) links.closeLinks(node)
 }
 
 const onCommitted = (node: NodeState, seq: number): void => {

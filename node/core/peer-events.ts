@@ -215,11 +215,9 @@ const onHello = (node: NodeState, peer: Peer, hello: Extract<PeerMessage, { type
   peer.helloSeen = true
   peer.refusal = null
   peer.isMet = true
-  const checkpoint = peer.nodeId === null ? undefined : node.meta.held[peer.nodeId]
-  // The peer lost its tail, or an older copy of its directory was put back: its feed no longer says what changed since [REP2].
-  if (checkpoint !== undefined && checkpoint.through > hello.head && peer.nodeId !== null) delete node.meta.held[peer.nodeId]
   links.sendOnLink(node, peer, { type: 'heartbeat', rows: [ownRow(node), ...[...node.members.rows.values()].map(({ row }) => row)] })
-  replication.onHolds(node, peer.pid, Math.min(hello.held, node.commits.committedThrough))
+  // What it held of an earlier run is not what this one wrote since: an old copy of the directory may have been put back.
+  if (hello.bootSeen === node.meta.boot) replication.onHolds(node, peer.pid, Math.min(hello.held, node.commits.committedThrough))
   replication.pushUnacknowledged(node, peer.pid)
   peer.synced = false
   catchUp.startPull(node, peer, 'feed')

@@ -20,6 +20,7 @@ export const setPhase = (node: NodeState, phase: Phase): void => {
   if (node.phase === phase) return
   log(node, 'info', phase === 'ready' ? 'ready' : 'phase', { phase, after: node.phase, ms: Math.round(node.now.monotonicMs - node.startedMs) })
   node.phase = phase
+  if (phase !== 'ready') node.isSynced = false
   node.phaseSinceMs = node.now.monotonicMs
   node.members.heartbeatDue = true
   if (phase === 'ready') {
@@ -75,7 +76,7 @@ export const tendReadiness = (node: NodeState): void => {
   }
   if (node.phase === 'recovering' || node.phase === 'syncing') {
     if (node.meta.clusterId === null) tendEmpty(node)
-    else if (isSynced(node)) {
+    else if (noteSynced(node, isSynced(node)) && isRelied(node)) {
       setPhase(node, 'ready')
       noteLastView(node)
     } else if (node.phase === 'recovering' && node.members.view.length > 1) setPhase(node, 'syncing')
@@ -136,7 +137,7 @@ const isAccusedBy = (node: NodeState, pid: Pid): boolean => {
 /** It still calls this node behind after the last pull from it had ended: only another pull can show that it is not [REP6]. */
 const pullAgain = (node: NodeState, pid: Pid): void => {
   const peer = node.peers.get(pid)
-  if (peer?.synced === true && node.now.monotonicMs - peer.comparedMs > node.config.heartbeatMs * 2) peer.synced = false
+  if (peer?.synced === true && node.now.monotonicMs - peer.pulledMs > node.config.heartbeatMs * 2) peer.synced = false
 }
 
 /** A slow disk is tried out until it has been quick a few times in a row: a node that came back too early would delay all again [REP6]. */
@@ -146,6 +147,19 @@ const isDiskSlow = (node: NodeState): boolean => {
   node.metaChanged = true
   return true
 }
+
+const noteSynced = (node: NodeState, synced: boolean): boolean => {
+  if (node.isSynced !== synced) node.members.heartbeatDue = true
+  node.isSynced = synced
+  return synced
+}
+
+/**
+ * Whether every ready node has this one in its lastView on disk. What they rely on after its death is their disk: if it served before
+ * that, one of them might come back alone and not know that it must wait. A ready node that cannot write soon leaves ready itself.
+ */
+const isRelied = (node: NodeState): boolean =>
+  readyInView(node).every((pid) => pid === node.meta.pid || node.members.rows.get(pid)?.row.lastView.includes(node.meta.pid) === true)
 
 /** Some of the nodes last seen together are missing: what they had acknowledged may be missing here. Given up after aloneMs. */
 const isAloneLongEnough = (node: NodeState): boolean => {
@@ -157,11 +171,12 @@ const isAloneLongEnough = (node: NodeState): boolean => {
   return true
 }
 
-/** The ready nodes seen together, this one among them; on disk before the next acknowledgement of this node returns. */
+/** The ready nodes seen together, this one among them, and those that wait only for standing here. */
 const noteLastView = (node: NodeState): void => {
   const ready = readyInView(node)
-  if (ready.join() === node.meta.lastView.join()) return
-  node.meta.lastView = [...ready]
+  const company = node.members.view.filter((pid) => ready.includes(pid) || node.members.rows.get(pid)?.row.isSynced === true)
+  if (company.join() === node.meta.lastView.join()) return
+  node.meta.lastView = company
   node.metaChanged = true
 }
 

@@ -166,7 +166,8 @@ const exclude = (node: NodeState, peer: Peer): void => {
   peer.missingThrough = Math.max(peer.missingThrough, node.commits.committedThrough)
   peer.synced = false
   adoptFrom(node, peer.pid)
-  node.members.heartbeatDue = true
+  // In the same frame as what it lets settle: nobody may count a copy that this node has given up waiting for.
+  node.members.heartbeatMs = -Infinity
 }
 
 /** A peer left the view: nobody waits for it, and what it pushed without settling is adopted. */

@@ -115,7 +115,8 @@ export interface OpenCommit {
 
 export interface Commits {
   open: OpenCommit
-  writing: { record: OpenCommit; sinceMs: number } | null
+  /** `lastView`: the one in its meta, null if the record holds none. */
+  writing: { record: OpenCommit; sinceMs: number; lastView: readonly Pid[] | null } | null
   committedThrough: CommitNumber
   acknowledgedThrough: CommitNumber
   settledThrough: CommitNumber
@@ -198,6 +199,8 @@ export interface Peer {
   /** A pull has ended since this node last left ready or the peer last came into view [RDY1]. */
   synced: boolean
   comparedMs: number
+  /** When a pull from it last ended. */
+  pulledMs: number
 }
 
 export interface RowSeen {
@@ -297,6 +300,10 @@ export interface NodeState {
   stopped: boolean
   phase: Phase
   phaseSinceMs: number
+  /** It has all that makes it ready, and waits for the others to have noted so. */
+  isSynced: boolean
+  /** `meta.lastView` as the disk has it. */
+  storedLastView: readonly Pid[]
   /** It has been ready in this run: a refusal by a peer no longer ends it. */
   wasReady: boolean
   /** The commit that holds this run's boot: nothing leaves the node before it has returned. */
@@ -342,7 +349,7 @@ export interface NodeState {
   clients: Clients
   streams: Streams
   /** What attached clients were last told of nodes and holders, and the shell of this run's identity. */
-  told: { nodes: string; holders: string; identity: string }
+  told: { nodes: string; holders: string; identity: { boot: number; clusterId: string | null } | null }
   /** Last ten minutes of what happened, for the cluster view. */
   readonly history: { readonly at: number; readonly kind: string; readonly pid: Pid }[]
   readonly recent: { readonly seq: CommitNumber; pids: readonly Pid[] }[]

@@ -17,7 +17,7 @@ const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values)
 
 const ROW: StateRow = {
   pid: pidOf(1), nodeId: NODE_ID, boot: 3, counter: 99, url: 'http://b.test', version: '1.0.0', hears: [pidOf(0), pidOf(2)], phase: 'syncing', hasData: true,
-  lastView: [pidOf(1)], promised: EPOCH, coordinates: createEpoch(0, pidOf(0)), isSlow: false, holdsBack: true, behind: [pidOf(2)], root: '00ff', head: 12, acknowledged: 11,
+  isSynced: true, lastView: [pidOf(1)], promised: EPOCH, coordinates: createEpoch(0, pidOf(0)), isSlow: false, holdsBack: true, behind: [pidOf(2)], root: '00ff', head: 12, acknowledged: 11,
   wallMs: 1_700_000_000_000.5, upSinceMs: 1_700_000_000_000, messages: 0, sessions: 4, bytes: 70_000
 }
 const GRANT = { epoch: EPOCH, order: 2, grant: '{"kind":"remove-account","requestId":"r","accountId":"a"}' }
