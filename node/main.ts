@@ -22,6 +22,7 @@ import { createClock, createLog, randomBytes } from './adapters/system.ts'
 import { type TlsCertificate, ensureCertificate, readCertificate } from './adapters/tls-certificate.ts'
 import { createLinks } from './adapters/ws-links.ts'
 import { account } from './cli/account.ts'
+import { backup, restore, verify } from './cli/backup.ts'
 import { readCommand } from './cli/command.ts'
 import { EXIT, Exit, addressInUse, bugFound, diskFailed, storeRefused, usageError } from './cli/errors.ts'
 import { doctor } from './cli/doctor.ts'
@@ -189,6 +190,12 @@ const main = async (): Promise<number> => {
       return account(command.args, env, createTerminal())
     case 'members':
       return members(command.args, env, createTerminal())
+    case 'backup':
+      return backup(command.args, env, VERSION, createTerminal())
+    case 'verify':
+      return verify(command.args, createTerminal())
+    case 'restore':
+      return restore(command.args, env, VERSION, createTerminal())
     case 'doctor':
       return doctor(command.args, env, createTerminal())
     case 'serve': {

@@ -2,6 +2,7 @@
 // Refuses to run anything.
 
 import { ACCOUNT_HELP } from './account.ts'
+import { BACKUP_HELP, RESTORE_HELP, VERIFY_HELP } from './backup.ts'
 import { DOCTOR_HELP } from './doctor.ts'
 import { usageError } from './errors.ts'
 import { MEMBERS_HELP } from './members.ts'
@@ -10,7 +11,7 @@ import { didYouMean } from './spelling.ts'
 import { STATUS_HELP } from './status.ts'
 
 /** All commands but `serve`, with their help. */
-const HELP = { status: STATUS_HELP, account: ACCOUNT_HELP, members: MEMBERS_HELP, doctor: DOCTOR_HELP } as const
+const HELP = { status: STATUS_HELP, account: ACCOUNT_HELP, members: MEMBERS_HELP, doctor: DOCTOR_HELP, backup: BACKUP_HELP, verify: VERIFY_HELP, restore: RESTORE_HELP } as const
 
 export type CommandName = 'serve' | keyof typeof HELP
 export type Command =
@@ -38,6 +39,7 @@ const describeUsage = (): string => `Usage: node dist/node.js [serve] --pid N [o
        node dist/node.js account list|create|reset-password|remove
        node dist/node.js members list|remove
        node dist/node.js doctor                        what is wrong, and what to do
+       node dist/node.js backup FILE | verify FILE | restore FILE --pid N
 
 Each command has a --help of its own.
 
