@@ -160,6 +160,20 @@ machine('[RDY1] last views are followed: whoever is awaited by one that is await
   assert.equal(cores.all.map(({ state }) => state.phase), ['ready', 'ready', 'ready'])
 })
 
+machine('[RDY1] a node that has synced serves when every ready node has it in its lastView on disk, not before', () => {
+  const cores = createTrio()
+  cores.kill(2)
+  cores.run(3_000)
+  cores.core(0).isDiskStuck = true
+  cores.start(2)
+  cores.run(500)
+  assert.equal([cores.core(2).state.isSynced, cores.core(2).state.phase], [true, 'syncing'])
+  cores.core(0).isDiskStuck = false
+  cores.run(400)
+  assert.is(cores.core(2).state.phase, 'ready')
+  assert.equal(cores.core(0).state.storedLastView, [0, 1, 2])
+})
+
 machine('[LIV3] a node that did not run for pauseMs gives up its role and syncs before it serves', () => {
   const cores = createTrio()
   cores.freeze(0)

@@ -51,7 +51,7 @@ export interface Core {
 export interface Cores {
   readonly nowMs: number
   readonly all: readonly Core[]
-  /** Every message that was put on a link, relayed ones as what they carry too. */
+  /** Every message that was put on a link; one that goes through a neighbour also as what it carries, when it sets out. */
   readonly spoken: Spoken[]
   core(pid: number): Core
   start(...pids: number[]): void
@@ -185,7 +185,10 @@ export const createCores = (count: number, config: Partial<Config> = {}): Cores 
     const messages = decodePeerFrame(frame)
     for (const bytes of messages.ok ? messages.value : []) {
       const message = decodePeerMessage(bytes)
-      if (message.ok) spoken.push({ from, to, message: message.value })
+      if (!message.ok) continue
+      spoken.push({ from, to, message: message.value })
+      const inner = message.value.type === 'relay' && message.value.from === from ? decodePeerMessage(message.value.message) : null
+      if (inner?.ok === true && message.value.type === 'relay') spoken.push({ from, to: message.value.to, message: inner.value })
     }
   }
 
