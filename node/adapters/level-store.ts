@@ -51,7 +51,23 @@ export const openLevelStore = async (options: LevelStoreOptions): Promise<Store>
   }
 }
 
-const createClassicLevel = (directory: string): Database => new ClassicLevel<Uint8Array, Uint8Array>(directory, { keyEncoding: 'view', valueEncoding: 'view', writeBufferSize: WRITE_BUFFER_BYTES })
+const createClassicLevel = (directory: string): Database => {
+  const db = new ClassicLevel<Uint8Array, Uint8Array>(directory, { keyEncoding: 'view', valueEncoding: 'view', writeBufferSize: WRITE_BUFFER_BYTES })
+  return Object.assign(db, { batch: createLeanBatch(db) })
+}
+
+/** A batch of a list, by way of a chained one: abstract-level copies and encodes each operation of a list, at five times the CPU time. */
+const createLeanBatch = (db: Database): ((operations: readonly Operation[], options: { readonly sync: boolean }) => Promise<void>) => {
+  const begin = db.batch.bind(db) as () => ReturnType<Database['batch']>
+  return async (operations, options) => {
+    const batch = begin()
+    for (const operation of operations) {
+      if (operation.type === 'put') batch.put(operation.key, operation.value)
+      else batch.del(operation.key)
+    }
+    await batch.write(options)
+  }
+}
 
 class LevelStore implements Store {
   readonly state: StoredState
