@@ -1,4 +1,4 @@
-// deadline: 120 s
+// deadline: 240 s
 // What the README shows is done here: its commands run, on ports that are free; its flags, metrics, links and table are true.
 // Lines of its `sh` blocks may be npm, node, curl (-X, -H and -d) and NAME=…; anything else fails, so that nothing is shown untried.
 
@@ -129,7 +129,8 @@ page('the default cluster starts as shown, with its data and secret where it say
     } else if (line.startsWith('node ')) {
       const [command = '', file] = here(line).split(' > ')
       const [, ...words] = toWords(command.replace('dist/node.js', PROGRAM))
-      const args = words[0] === PROGRAM ? [...words, '--url', urls[0] ?? ''] : words // as shown, but for the ports of the default cluster
+      const asksNode = words[0] === PROGRAM && words[1] !== 'verify' && words[1] !== 'restore'
+      const args = asksNode ? [...words, '--url', urls[0] ?? ''] : words // as shown, but for the ports of the default cluster
       const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: context.directory, encoding: 'utf8' })
       assert.is(status, 0, `${line}: ${stderr}`)
       if (file !== undefined) assert.match(stdout, /^[0-9a-f]{64}\n$/)
@@ -164,8 +165,9 @@ page('the table of options is the one of the program', () => {
 
 page('every command of the program is in it', () => {
   const { stdout } = spawnSync(process.execPath, [PROGRAM, '--help'], { encoding: 'utf8' })
-  const names = [...stdout.matchAll(/^\s*(?:Usage: )?node dist\/node\.js ([a-z]+)/gm)].map(([, name = '']) => name)
-  assert.ok(names.includes('status'), stdout)
+  const usage = stdout.split('\n\n')[0] ?? ''
+  const names = [...usage.matchAll(/(?:node dist\/node\.js|\|) ([a-z]+) (?=[A-Z|[])|node dist\/node\.js ([a-z]+)\b/g)].map(([, one, other]) => one ?? other ?? '')
+  for (const name of ['status', 'verify']) assert.ok(names.includes(name), `${name} in ${names.join(' ')}`)
   for (const name of names) assert.match(readme, new RegExp(`node dist/node\\.js ${name}\\b`), `the command ${name} is in --help but not in the README`)
 })
 
