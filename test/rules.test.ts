@@ -46,7 +46,7 @@ const hasTest = (file: string, name: string): boolean => {
 }
 
 const filesUnder = (folder: string): readonly string[] =>
-  readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map(path => join(folder, path)).filter(path => /\.(ts|tsx|mjs|txt)$/.test(path))
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map(path => join(folder, path)).filter(path => /\.(ts|tsx|mjs|txt|md)$/.test(path))
 
 const page = read(PAGE)
 const rules = parseRules(page)
@@ -64,9 +64,8 @@ book('each rule stands there once, with a line of what it demands', () => {
 
 book('every rule that code, tests or pages name is there', () => {
   const unknown = new Set<string>()
-  const docs = readdirSync(join(ROOT, 'docs')).map(name => join('docs', name))
   const named = new RegExp(`\\b(?:${FAMILIES})\\d+\\b`, 'g')
-  for (const path of [...['crdt-schema', 'node', 'web', 'scripts', 'test'].flatMap(filesUnder), ...docs, 'crdt-schema/PROTOCOL.md']) {
+  for (const path of [...['crdt-schema', 'node', 'web', 'scripts', 'test', 'docs'].flatMap(filesUnder), 'README.md']) {
     for (const [id] of read(path).matchAll(named)) if (!ids.has(id)) unknown.add(`${id} in ${path}`)
   }
   assert.equal([...unknown], [])
