@@ -2,6 +2,7 @@
 
 import { render } from 'preact'
 import { createApi } from './link/api.ts'
+import type { NodeAddress } from './link/fail-over.ts'
 import { type NodeBook, createNodeBook } from './link/node-book.ts'
 import { forgetReplicas, listKeptRooms, listReplicasAside, setReplicaAside } from './link/replicas.ts'
 import { createLink } from './link/sockets.ts'
@@ -13,6 +14,10 @@ import { createAppView } from './view/app-view.tsx'
 const main = (): void => {
   const book = createNodeBook(localStorage, location.origin)
   const fetch = window.fetch.bind(window)
+  const learn = (nodes: readonly NodeAddress[], selfUrl: string | null): void => {
+    book.learn(nodes)
+    if (selfUrl !== null && isOtherNameOf(location, new URL(selfUrl))) location.replace(selfUrl + location.pathname + location.search)
+  }
   const ports: Ports = {
     clock: {
       nowMs: Date.now,
@@ -32,7 +37,7 @@ const main = (): void => {
     keepStorage: () => void navigator.storage?.persist?.(),
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
   }
-  const app = createApp({ ports, remembered: book.nodes, learn: book.learn, fetch, fragment: location.hash })
+  const app = createApp({ ports, remembered: book.nodes, learn, fetch, fragment: location.hash })
   // The fragment holds the demo's token; it has no place in what a person copies or bookmarks.
   if (location.hash.startsWith('#demo=')) history.replaceState(null, '', location.pathname)
   listenToBrowser(app)
@@ -40,6 +45,15 @@ const main = (): void => {
   const root = document.getElementById('root')
   if (root !== null) render(createAppView(app)(), root)
 }
+
+/**
+ * localhost and 127.0.0.1 are one machine, but two origins: nodes take calls only from pages under the names that the
+ * cluster goes by, so a page under the other name could not move to another node.
+ */
+const isOtherNameOf = (here: URL | Location, self: URL): boolean =>
+  here.origin !== self.origin && here.port === self.port && LOOPBACK.test(here.hostname) && LOOPBACK.test(self.hostname)
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 
 /** Back online, back in view: dial at once. A full disk shows as a failed write that nobody waits for. */
 const listenToBrowser = (app: App): void => {

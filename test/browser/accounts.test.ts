@@ -98,6 +98,23 @@ test('leaving with something unsent asks, and what is kept goes out after signin
     .waitFor()
 })
 
+test('leaving in one tab ends the others of the account', async ({ ana }) => {
+  const second = await openBrowserFor(ana.context.browser() as Browser, 'ana', { context: ana.context })
+  await second.page.addInitScript(
+    (id) => sessionStorage.setItem('starling.account', id),
+    (await ana.page.evaluate(() => sessionStorage.getItem('starling.account'))) ?? '',
+  )
+  await second.page.goto(ana.page.url())
+  await waitForMail(second.page)
+  await second.page.getByRole('button', { name: 'Log out' }).click()
+  await second.page.getByLabel('Your name').waitFor()
+  await ana.page.getByRole('heading', { name: 'Welcome back!' }).waitFor()
+  await ana.page.getByLabel('Password', { exact: true }).fill(ana.password)
+  await ana.page.getByRole('button', { name: 'Log in' }).click()
+  await waitForMail(ana.page)
+  await second.page.close()
+})
+
 test('leaving otherwise asks nothing and leaves nothing of the account on the device', async ({ ana }) => {
   const { page } = ana
   await page.getByRole('button', { name: 'Log out' }).click()
@@ -122,6 +139,15 @@ test('a session that is ended elsewhere goes back to the password, with the name
   await ana.page.getByRole('heading', { name: 'Welcome back!' }).waitFor()
   await ana.page.getByText('ana').first().waitFor()
   await laptop.context.close()
+})
+
+test('a page opened as localhost moves to the name its node goes by', async ({ browser, cluster }) => {
+  const dan = await openBrowserFor(browser, 'dan')
+  await dan.page.goto(cluster.at(0).url.replace('127.0.0.1', 'localhost'))
+  await dan.page.waitForURL(`${cluster.at(0).url}/**`)
+  await dan.page.getByLabel('Your name').waitFor()
+  assert.equal(dan.complaints.others, [])
+  await dan.context.close()
 })
 
 test('nobody’s page complained about anything of ours', ({ ana, ben }) => {

@@ -5,7 +5,7 @@ import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type BrowserPerson, launchBrowser, messageRow, openBrowserFor, sendMessage, sentState, signUp } from '../support/browser.ts'
+import { type BrowserPerson, launchBrowser, messageRow, openBrowserFor, seeMessage, sendMessage, sentState, signUp } from '../support/browser.ts'
 import { type Cluster, startCluster } from '../support/cluster.ts'
 
 const test = suite<{ cluster: Cluster; browser: Browser; ana: BrowserPerson; ben: BrowserPerson }>('keyboard')
@@ -48,6 +48,16 @@ test('axe finds nothing on sign-in, light and dark, wide and narrow', async ({ a
   await page.setViewportSize({ width: 1280, height: 800 })
 })
 
+test('the cluster can be looked at without an account', async ({ browser, cluster }) => {
+  const stranger = await openBrowserFor(browser, 'nobody')
+  await stranger.page.goto(`${cluster.at(1).url}/cluster`)
+  await stranger.page.getByRole('heading', { name: 'node 2' }).waitFor()
+  assert.equal(await findFaults(stranger.page), [])
+  await stranger.page.getByRole('link', { name: 'Log in' }).click()
+  await stranger.page.getByLabel('Your name').waitFor()
+  await stranger.context.close()
+})
+
 test('signing up, writing, sending, opening, reading, deleting, undoing, searching and leaving need no mouse', async ({
   ana,
   ben,
@@ -80,7 +90,7 @@ test('signing up, writing, sending, opening, reading, deleting, undoing, searchi
   await page.keyboard.press('x')
   await page.getByRole('button', { name: 'Send 1' }).waitFor()
   await page.keyboard.press('Control+Enter')
-  await messageRow(ben.page, 'by keyboard').waitFor()
+  await seeMessage(ben.page, 'by keyboard')
   await sentState(page, 'by keyboard', /Opened/).waitFor()
 
   await page.goto('about:blank')

@@ -102,7 +102,7 @@ test('a session ended by the server leaves the name filled in and the mail on th
   assert.ok(app.mail.value)
 })
 
-test('leaving with `forget` closes the link, forgets the rooms and tells a node last', async () => {
+test('leaving with `forget` closes the link, forgets the rooms and ends the session', async () => {
   const ended: string[] = []
   const ports = createFakePorts({
     lookUpName: async (name) => ({ ok: true, value: { name, exists: true } }),

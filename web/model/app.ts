@@ -46,8 +46,8 @@ export interface App {
 export interface AppOptions {
   readonly ports: Ports
   readonly remembered: () => readonly NodeAddress[]
-  /** Where the nodes are, as one of them tells. */
-  readonly learn: (nodes: readonly NodeAddress[]) => void
+  /** Where the nodes are, as the one at `selfUrl` tells. */
+  readonly learn: (nodes: readonly NodeAddress[], selfUrl: string | null) => void
   readonly fetch: typeof globalThis.fetch
   /** Of the page's address. */
   readonly fragment: string
@@ -149,9 +149,11 @@ export const createApp = ({ ports, remembered, learn, fetch, fragment }: AppOpti
     preferences: createPreferences(ports.deviceStore),
     logOut: async ({ forget }) => {
       const token = account.peek()?.token
-      await leave(forget)
-      // Told last: this tab is signed out whether a node hears of it or not.
+      // This tab is signed out whether a node hears of it or not. What is on the device can go only when the account's
+      // other tabs have let go of it, and they do so when the session ends.
+      const left = leave(forget)
       if (token !== undefined) await api.endSession(token, 'current')
+      await left
     },
     removeAccount: async (password) => {
       isRemoving = true

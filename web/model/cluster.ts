@@ -25,8 +25,8 @@ export interface ClusterModel {
 export interface ClusterOptions {
   readonly api: Api
   readonly clock: Clock
-  /** Where the nodes are, for whoever dials them. */
-  readonly onNodes: (nodes: readonly NodeAddress[]) => void
+  /** Where the nodes are, for whoever dials them, and which of them has answered. */
+  readonly onNodes: (nodes: readonly NodeAddress[], selfUrl: string | null) => void
 }
 
 export const createCluster = ({ api, clock, onNodes }: ClusterOptions): ClusterModel => {
@@ -46,7 +46,11 @@ export const createCluster = ({ api, clock, onNodes }: ClusterOptions): ClusterM
         if (!isShown) return
         if (answer.ok) {
           state.value = answer.value
-          onNodes(answer.value.nodes.map(({ pid, url, status }) => ({ pid, url, status })))
+          const { nodes, self } = answer.value
+          onNodes(
+            nodes.map(({ pid, url, status }) => ({ pid, url, status })),
+            nodes.find(({ pid }) => pid === self)?.url ?? null,
+          )
         }
         silentSinceMs.value = answer.ok ? null : (silentSinceMs.value ?? askedMs)
         cancel = clock.after(everyMs, () => void ask())

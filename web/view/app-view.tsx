@@ -7,6 +7,7 @@ import type { App } from '../model/app.ts'
 import type { Mail } from '../model/mail.ts'
 import { type Announcer, createAnnouncer } from './announcer.tsx'
 import { Banner, Header, LogOutSheet, type Page, TabBar } from './frame.tsx'
+import { Brand } from './icons.tsx'
 import { MailScreen } from './mail-screen.tsx'
 import { DeleteAccount, NameLost, TakenOver } from './panels.tsx'
 import { useCommands } from './use-commands.ts'
@@ -46,10 +47,28 @@ const Screens = ({ app, announcer }: { app: App; announcer: Announcer }) => {
 
 const SignedOut = ({ app }: { app: App }) => (
   <Router>
-    <Route path="/cluster" component={Cluster} app={app} mail={null} />
-    <Route path="/help" component={Help} />
+    <Route path="/cluster" component={Outside} app={app} page="cluster" />
+    <Route path="/help" component={Outside} app={app} page="help" />
     <Route default component={Login} app={app} />
   </Router>
+)
+
+/** A page that needs nobody to be signed in, with the way to the sign-in page. */
+const Outside = ({ app, page }: { app: App; page: 'cluster' | 'help' }) => (
+  <div class="screen paged outside">
+    <header class="top">
+      <a class="brand" href="/" aria-label="Starling">
+        <Brand />
+        <span>Starling</span>
+      </a>
+      <nav class="push" aria-label="Pages">
+        <a class="btn" href="/">
+          Log in
+        </a>
+      </nav>
+    </header>
+    {page === 'cluster' ? <Cluster app={app} mail={null} /> : <Help />}
+  </div>
 )
 
 const SignedIn = ({ app, mail, announcer }: { app: App; mail: Mail; announcer: Announcer }) => {

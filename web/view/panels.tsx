@@ -45,9 +45,9 @@ export const NameLost = ({ app, lostName }: { app: App; lostName: string }) => {
     error.value = refusal === null ? null : refusalText(refusal)
   }
   return (
-    <section class="panel over" role="region" aria-labelledby="lost-title">
+    <section class="panel over" role="alertdialog" aria-labelledby="lost-title" aria-describedby="lost-text">
       <h2 id="lost-title">Your name needs to change</h2>
-      <p>
+      <p id="lost-text">
         While the servers could not reach each other, someone else also registered “{lostName}”, and they were first. Your messages and
         drafts are safe.
       </p>
