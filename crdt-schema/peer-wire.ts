@@ -6,6 +6,7 @@ import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import { isGrantText, isOutcomeText } from './grant-wire.ts'
 import { type DocumentName, type Epoch, type NodeId, type Pid, parseEpoch, parseNodeId, parsePid, toDocumentName } from './ids.ts'
+import { LIMITS } from './limits.ts'
 import { type Result, assert, fail, ok } from './prelude.ts'
 
 /** Raised with every change of a frame; a node speaks no newer frame than its peer's handshake allows. */
@@ -113,13 +114,14 @@ const epoch = v.pipe(v.number(), v.check((value) => parseEpoch(value) !== null),
 const document = v.pipe(v.string(), v.maxLength(128), v.check((value) => toDocumentName(value) !== null), v.transform((value) => value as DocumentName))
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const text = v.pipe(v.string(), v.maxLength(256))
+const url = v.pipe(v.string(), v.maxLength(LIMITS.urlCharactersMax))
 const grantText = v.pipe(v.string(), v.maxLength(8_192), v.check(isGrantText))
 const outcomeText = v.pipe(v.string(), v.maxLength(8_192), v.check(isOutcomeText))
 const bytes = v.instance(Uint8Array<ArrayBufferLike>)
 const pids = v.pipe(v.array(pid), v.maxLength(64))
 
 const row = v.object({
-  pid, nodeId, boot: count, counter: count, url: text, version: text, hears: pids,
+  pid, nodeId, boot: count, counter: count, url, version: text, hears: pids,
   phase: v.picklist(['starting', 'recovering', 'syncing', 'ready', 'draining']),
   hasData: v.boolean(), isSynced: v.boolean(), lastView: pids, promised: epoch, coordinates: epoch, isSlow: v.boolean(), holdsBack: v.boolean(), behind: pids,
   root: text, head: count, acknowledged: count, wallMs: v.number(), upSinceMs: v.number(), messages: count, sessions: count, bytes: count

@@ -59,12 +59,12 @@ const reactToLoaded = (node: NodeState, name: DocumentName): void => {
 /** What has no receipt is delivered when its drafts document is loaded [DEL2]; missing documents are asked for, and their loading tries again. */
 const deliver = (node: NodeState, name: DocumentName): void => {
   const step = deliverOutbox(node.desk, name)
-  if (step.status !== 'needs-documents') {
+  if (step.status === 'done') {
     node.undelivered.delete(name)
     return
   }
   node.undelivered.add(name)
-  for (const document of step.documents) requireDocument(node, document)
+  if (step.status === 'needs-documents') for (const document of step.documents) requireDocument(node, document)
 }
 
 /** Each tick, while ready: deliveries that had to wait. */

@@ -103,9 +103,10 @@ const isAcknowledged = (pending: PendingCommit, required: readonly Pid[]): boole
 const isForeignSettled = (node: NodeState, pending: PendingCommit): boolean => {
   if (pending.adoptedBy > node.commits.acknowledgedThrough) return false
   for (const [origin, pushes] of pending.foreign) {
+    // Out of view it answers for nothing: its pushes were logged as this node's own, or adopted when it left or began another run.
+    if (!node.members.view.includes(origin)) continue
     const peer = node.peers.get(origin)
-    // A push of a run that this node has not met yet waits until it has; those of runs that are over were adopted.
-    const rest = pushes.filter(({ boot, seq }) => peer !== undefined && (boot > peer.boot || (boot === peer.boot && seq > peer.settledThrough)))
+    const rest = pushes.filter(({ boot, seq }) => peer !== undefined && peer.boot === boot && seq > peer.settledThrough)
     if (rest.length > 0) return false
   }
   return true

@@ -5,7 +5,7 @@
 
 import type * as Y from 'yjs'
 import { type OutboxEntry, isBlocked, readOutbox, readOutboxEntry, readRecalls } from '../../crdt-schema/drafts.ts'
-import { type AccountId, type DocumentName, type MessageId, draftsDocument, idToMillis, parseDocumentName, parseMessageId } from '../../crdt-schema/ids.ts'
+import { type AccountId, type DocumentName, type MessageId, draftsDocument, idToMillis, parseDocumentName, parseMessageId, utf8Length } from '../../crdt-schema/ids.ts'
 import { type FailureKind, type Message, type Person, addMessage, addReceipt, isPurged, isSameMessage, personToRecipient, readMessage, readReceiptsOf } from '../../crdt-schema/inbox.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import type { Desk } from './desk.ts'
@@ -39,22 +39,35 @@ export interface DeliveryPlan {
 // ---- the outbox
 
 /**
- * Delivers what a drafts document holds in its outbox and recalls, or only the `ids` of it. Writes all of that, or
- * nothing and says which documents must be loaded first. What has its receipts already costs one look.
+ * Delivers what a drafts document holds in its outbox and recalls, or only the `ids` of it: each entry whole, and no more entries than
+ * one commit may hold; or nothing, and says which documents must be loaded first. What has its receipts already costs one look.
  */
 export const deliverOutbox = (desk: Desk, drafts: DocumentName, ids: ReadonlySet<string> | null = null): DeliveryStep => {
   const ref = parseDocumentName(drafts)
   if (ref?.kind !== 'drafts' || desk.directory.isRemoved(ref.account)) return { status: 'done' }
   const doc = desk.document(drafts)
   if (doc === null) return { status: 'needs-documents', documents: [drafts] }
-  const deliveries = entriesOf(doc, ids).map(entry => planDelivery(desk, ref.account, entry))
+  if (desk.isOverfull) return { status: 'more' }
+  const entries = entriesOf(doc, ids)
+  const deliveries: (NeedsDocuments | DeliveryPlan)[] = []
+  let bytes = 0
+  for (const entry of entries) {
+    if (bytes >= LIMITS.commitBytesMax) break
+    const plan = planDelivery(desk, ref.account, entry)
+    deliveries.push(plan)
+    if (plan.status === 'planned') bytes += deliveryBytes(plan)
+  }
   const recalls = readRecalls(doc).value.filter(id => ids === null || ids.has(id)).map(id => planRecall(desk, ref.account, id))
   const missing = missingOf([...deliveries, ...recalls])
   if (missing.length > 0) return { status: 'needs-documents', documents: missing }
   for (const plan of deliveries) if (plan.status === 'planned') writeDelivery(desk, plan)
   for (const plan of recalls) if (plan.status === 'recallable') writeRecall(desk, plan)
-  return { status: 'done' }
+  return { status: deliveries.length < entries.length ? 'more' : 'done' }
 }
+
+/** About what a plan adds to the commit: the text once for each inbox that it is written to. */
+export const deliveryBytes = ({ message, recipients }: DeliveryPlan): number =>
+  utf8Length(message.text) * recipients.filter(({ inbox }) => inbox !== null).length
 
 const entriesOf = (doc: Y.Doc, ids: ReadonlySet<string> | null): OutboxEntry[] => {
   if (ids === null) return readOutbox(doc).value

@@ -10,8 +10,8 @@ export interface NeedsDocuments {
   readonly documents: readonly DocumentName[]
 }
 
-/** The outcome of a write that is made whole or not at all. */
-export type DeliveryStep = NeedsDocuments | { readonly status: 'done' }
+/** The outcome of a write; 'more': as much as one commit may hold is written, the rest is for the next turns [COR3]. */
+export type DeliveryStep = NeedsDocuments | { readonly status: 'done' } | { readonly status: 'more' }
 
 /** The document that holds a message of `account`, or null when the time in the id is beyond the calendar of documents. */
 export const homeOfMessage = (account: AccountId, id: MessageId): DocumentName | null => toDocumentName(inboxDocument(account, messageToMonth(id)))

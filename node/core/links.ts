@@ -41,21 +41,21 @@ export const refreshPeers = (node: NodeState): void => {
   }
 }
 
-/** Every member's address by pid: `--peers` and the members document, less the removed [REP7]. */
+/** Every member's address by pid: `--peers` and the members document, less the pids whose every node was removed [REP7]. */
 export const memberUrls = (node: NodeState): ReadonlyMap<Pid, string> => {
   const urls = new Map(node.config.peers)
-  for (const member of node.directory.members()) {
-    if (member.removed) {
-      if (!node.config.peers.has(member.pid)) urls.delete(member.pid)
-    } else if (!urls.has(member.pid)) urls.set(member.pid, member.url)
-  }
+  const members = node.directory.members()
+  const living = members.filter((member) => !member.removed)
+  for (const { pid } of members) if (pid !== node.meta.pid && !living.some((member) => member.pid === pid)) urls.delete(pid)
+  for (const { pid, url } of living) if (!urls.has(pid)) urls.set(pid, url)
   return urls
 }
 
 /** Dials every peer without a link whose time has come; a closed link is redialed at once, then at growing intervals. */
 export const dialPeers = (node: NodeState): void => {
+  const members = memberUrls(node)
   for (const peer of node.peers.values()) {
-    if (peer.link !== null || peer.dialing || node.now.monotonicMs < peer.nextDialMs) continue
+    if (!members.has(peer.pid) || peer.link !== null || peer.dialing || node.now.monotonicMs < peer.nextDialMs) continue
     peer.dialing = true
     node.effects.push({ type: 'dial', pid: peer.pid, url: peer.url })
   }

@@ -37,6 +37,9 @@ const tryDelivery = (desk: Desk, clients: Clients, name: DocumentName, waiting: 
   switch (step.status) {
     case 'done':
       return endDelivery(desk, clients, name, waiting)
+    case 'more':
+      waiting.sinceMs = desk.monotonicMs
+      return
     case 'needs-documents':
       for (const document of step.documents) desk.pin(document)
       waiting.pinned.push(...step.documents)

@@ -12,7 +12,7 @@ import { stepDown } from './coordinator.ts'
 import type { Phase } from './desk.ts'
 import { dropDocuments, editDocument, isDirectoryDocument, isGone, pinDocument } from './documents.ts'
 import { failAsking } from './granting.ts'
-import { memberUrls } from './links.ts'
+import { memberUrls, refreshPeers } from './links.ts'
 import { readyInView } from './members.ts'
 import { type NodeState, log, remember } from './state.ts'
 
@@ -72,6 +72,7 @@ export const tendReadiness = (node: NodeState): void => {
   if (node.phase === 'starting' && node.commits.committedThrough >= node.bootCommit && isDirectoryLoaded(node)) {
     // A crash between a fact and the rows it removes leaves rows that count no more [DOC8].
     dropDocuments(node, [...node.documents.heads.keys()].filter((name) => isGone(node, name)))
+    refreshPeers(node) // whoever joined stands in the members document, which is loaded only now
     setPhase(node, 'recovering')
   }
   if (node.phase === 'recovering' || node.phase === 'syncing') {

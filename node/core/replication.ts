@@ -60,6 +60,8 @@ export const onPush = (node: NodeState, from: Pid, push: Push): 'gap' | 'complet
   relayPush(node, push)
   if (origin === undefined || push.origin === node.meta.pid) return 'complete'
   const isKnownRun = origin.boot === push.boot
+  // An origin out of view, or of a run not met yet, answers for nothing here: what it pushed is this node's own from the start.
+  const isAnsweredFor = isKnownRun && node.members.view.includes(push.origin)
   if (isKnownRun && (push.seq <= origin.heldPush || origin.heldAbove.has(push.seq))) {
     acknowledgeAgain(node, push)
     return 'complete'
@@ -67,7 +69,7 @@ export const onPush = (node: NodeState, from: Pid, push: Push): 'gap' | 'complet
   let outcome: 'gap' | 'complete' = 'complete'
   const updates = push.updates.filter(({ document }) => !isGone(node, document))
   for (const { document, update } of updates) {
-    const received = receiveUpdate(node, document, update, 'as-received')
+    const received = receiveUpdate(node, document, update, isAnsweredFor ? 'as-received' : 'as-own')
     if (received === 'bad') return 'bad'
     if (received === 'gap') outcome = 'gap'
   }

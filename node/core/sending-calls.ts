@@ -9,7 +9,7 @@ import { type AccountId, type DocumentName, type DraftId, type MessageId, type M
 import { peopleToPairs } from '../../crdt-schema/inbox.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import { type CallContext, answer, refuse, requestIdOf } from './answers.ts'
-import { type DeliveryPlan, planDelivery, writeDelivery } from './delivery.ts'
+import { type DeliveryPlan, deliveryBytes, planDelivery, writeDelivery } from './delivery.ts'
 import type { Answer, Desk } from './desk.ts'
 import { type NeedsDocuments, homeOfMessage, missingOf } from './homes.ts'
 import { draftsOutcomeToValue, parseDraftsOutcome, parseSendOutcome, sendOutcomeToValue, toRecipientOutcome } from './outcomes.ts'
@@ -84,7 +84,14 @@ export const sendDrafts = (desk: Desk, call: CallOf<'send-drafts'>, context: Cal
   const plans = asked.map(id => planDraft(desk, account, drafts, id, context.facts.arrivedMs))
   const missing = missingOf(plans)
   if (missing.length > 0) return { status: 'needs-documents', documents: missing }
-  const results = plans.filter(plan => plan.status !== 'needs-documents').map(plan => (plan.status === 'settled' ? plan.result : writeDraft(desk, drafts, plan)))
+  // As much as one commit may hold; the others stay drafts, to be sent by another call [COR3].
+  let bytes = 0
+  const results = plans.filter(plan => plan.status !== 'needs-documents').map((plan): SentDraft => {
+    if (plan.status === 'settled') return plan.result
+    if (bytes >= LIMITS.commitBytesMax) return { draftId: plan.draftId, code: 'too-many-requests' }
+    bytes += deliveryBytes(plan.plan)
+    return writeDraft(desk, drafts, plan)
+  })
   const sent = results.filter(result => 'id' in result)
   const failed = earlier?.failed ?? results.filter(result => 'code' in result)
   if (repeat.status === 'fresh') repeat.remember(draftsOutcomeToValue({ sent: sent.map(({ draftId }) => draftId), failed }))

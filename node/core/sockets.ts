@@ -83,7 +83,7 @@ export interface Undelivered {
   /** Keys of its outbox, recalls or marks. */
   readonly ids: Set<string>
   readonly pinned: DocumentName[]
-  readonly sinceMs: number
+  sinceMs: number
 }
 
 /** The unopened messages of a month, good for these digests but for the messages that changed since. */
