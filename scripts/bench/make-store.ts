@@ -5,10 +5,11 @@
 //
 // BEFORE: messages that each mailbox has already from an earlier run; only those after them are written, and no accounts.
 
+import { createHash } from 'node:crypto'
 import * as Y from 'yjs'
 import { type Claim, addClaim, addSecret } from '../../crdt-schema/accounts.ts'
 import {
-  type AccountId, type DocumentName, type Hlc, type Millis, accountToDocument, createEpoch, hashText, inboxDocument, millisToMonth, mintMessageId, mintRequestId,
+  type AccountId, type DocumentName, type Hlc, type Millis, accountToDocument, createEpoch, inboxDocument, millisToMonth, mintMessageId, mintRequestId,
   nameToDocument, nameToKey, parsePid, requestToAccountId,
 } from '../../crdt-schema/ids.ts'
 import { addMessage } from '../../crdt-schema/inbox.ts'
@@ -27,7 +28,7 @@ const HASH = `$argon2id$v=19$m=19456,t=2,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}
 
 type Written = CommitRecord['digests'][number] & LoggedUpdate
 
-const bytesOf = (text: string): Uint8Array => Uint8Array.from({ length: 16 }, (_, i) => Number.parseInt(hashText(text).slice(2 * i, 2 * i + 2), 16))
+const bytesOf = (text: string): Uint8Array => Uint8Array.from(createHash('sha256').update(text).digest().subarray(0, 16))
 
 const claimOf = (index: number): Claim => {
   const pid = parsePid(0)
