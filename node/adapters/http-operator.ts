@@ -77,10 +77,11 @@ export const createHttpOperator = ({ secrets, emit, log, checksResponses }: Http
 
   return {
     handle: (request, response, path) => {
-      if (!path.startsWith(PREFIX) || !isSameMachine(request)) return false
+      if (!path.startsWith(PREFIX)) return false
       response.setHeader('Cache-Control', 'no-store')
       const method = request.method ?? 'GET'
-      const route = findRoute(method, path)
+      // Not left to whoever shows pages: an unknown path is the page to them, with status 200.
+      const route = isSameMachine(request) ? findRoute(method, path) : ({ status: 'no-path' } as const)
       if (route.status === 'no-path') writeProblem(response, 'not-found')
       else if (route.status === 'no-method') refuseMethod(method, route.allowed, response)
       else {

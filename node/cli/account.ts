@@ -3,8 +3,9 @@
 
 import { randomBytes } from 'node:crypto'
 import { type Arguments, PLACE_FLAGS, PLACE_HELP, type Terminal, confirm, readArguments, readVerb, showBytes, toColumns } from './arguments.ts'
+import type { Environment } from './asking.ts'
 import { usageError } from './errors.ts'
-import { type AskNode, type Environment, createAskNode, findPlace } from './operator.ts'
+import { type AskNode, createAskNode, findPlace } from './operator.ts'
 
 export const ACCOUNT_HELP = `Usage: node dist/node.js account list [PREFIX]
        node dist/node.js account create NAME [--generate]

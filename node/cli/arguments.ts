@@ -18,7 +18,7 @@ export interface Arguments {
 /** Where the node and its secret are; every command takes these. */
 export const PLACE_FLAGS = { url: 'value', config: 'value', pid: 'value', 'data-dir': 'value', 'secret-file': 'value' } as const satisfies FlagKinds
 
-export const PLACE_HELP = `  --url URL           the node to ask, on this machine (the default cluster on 127.0.0.1, ports 4000 to 4002)
+export const PLACE_HELP = `  --url URL           the node to ask (the default cluster on 127.0.0.1, ports 4000 to 4002)
   --config PATH       the file the node was started with, or
   --pid, --data-dir, --secret-file, and STARLING_… as for the node: where it is and what its secret is
   -o json             for programs`

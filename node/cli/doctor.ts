@@ -6,8 +6,9 @@ import { open, rm, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { OperatorAnswerOf } from '../../crdt-schema/operator-api.ts'
 import { PLACE_FLAGS, PLACE_HELP, type Terminal, readArguments, showBytes, toColumns } from './arguments.ts'
+import type { Environment } from './asking.ts'
 import { EXIT, Exit } from './errors.ts'
-import { type Environment, type Place, createAskNode, findPlace } from './operator.ts'
+import { type Place, createAskNode, findPlace } from './operator.ts'
 import { showPath } from './settings.ts'
 
 export const DOCTOR_HELP = `Usage: node dist/node.js doctor
@@ -55,9 +56,9 @@ export const describeFindings = (findings: readonly Finding[]): readonly string[
 
 // ---- the disk
 
-const checkDisk = async ({ settings }: Place): Promise<readonly Finding[]> => {
-  if (settings === null) return [{ check: 'disk', status: 'warn', text: 'not looked at: which data directory is not known', remedy: 'Give --config or --pid.' }]
-  let directory = settings.dataDir
+const checkDisk = async ({ dataDir }: Place): Promise<readonly Finding[]> => {
+  if (dataDir === null) return [{ check: 'disk', status: 'warn', text: 'not looked at: which data directory is not known', remedy: 'Give --config or --pid.' }]
+  let directory = dataDir
   while (!existsSync(directory) && dirname(directory) !== directory) directory = dirname(directory)
   const shown = showPath(directory)
   try {

@@ -2,8 +2,9 @@
 // Refuses to decide: the coordinator does, and it removes none that is up.
 
 import { type Arguments, PLACE_FLAGS, PLACE_HELP, type Terminal, confirm, readArguments, readVerb, toColumns } from './arguments.ts'
+import type { Environment } from './asking.ts'
 import { Exit, EXIT, usageError } from './errors.ts'
-import { type AskNode, type Environment, createAskNode, findPlace } from './operator.ts'
+import { type AskNode, createAskNode, findPlace } from './operator.ts'
 
 export const MEMBERS_HELP = `Usage: node dist/node.js members list
        node dist/node.js members remove PID|NODE-ID [--yes]

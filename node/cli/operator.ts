@@ -3,54 +3,34 @@
 
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { type RequestOptions, request as httpRequest } from 'node:http'
-import { request as httpsRequest } from 'node:https'
 import * as v from 'valibot'
-import { type CallDefinition } from '../../crdt-schema/api-tables.ts'
+import type { CallDefinition } from '../../crdt-schema/api-tables.ts'
 import { OPERATOR_CALLS, type OperatorAnswerOf, type OperatorCallType } from '../../crdt-schema/operator-api.ts'
 import { signOperatorRequest } from '../adapters/http-operator-token.ts'
 import type { Arguments } from './arguments.ts'
-import { Exit, EXIT, usageError } from './errors.ts'
-import { readOptions } from './options.ts'
-import { type Settings, createSettings, readSecretsOf } from './settings.ts'
+import { type Answer, type Environment, askFirst, findTarget } from './asking.ts'
+import { Exit, EXIT } from './errors.ts'
+import { readSecretsOf } from './settings.ts'
 
-const DEFAULT_URLS = ['http://127.0.0.1:4000', 'http://127.0.0.1:4001', 'http://127.0.0.1:4002']
 const DEFAULT_SECRET = 'data/cluster.secret'
 const ASK_MS = 20_000
 /** How long a call that says "not now, repeat it" is repeated. */
 const PATIENCE_MS = 20_000
 const PAUSE_MS = 250
-const ANSWER_BYTES_MAX = 256 * 1024 * 1024
 
-export type Environment = Readonly<Record<string, string | undefined>>
-
-/** Where a command's node is. */
+/** Where a command's node is, and the secret to prove. */
 export interface Place {
-  /** Addresses to try, one after the other. */
   readonly urls: readonly string[]
   readonly secrets: readonly Uint8Array[]
-  /** What the node was started with, as far as the command line tells; null: nothing was said. */
-  readonly settings: Settings | null
+  /** Null if nothing says which node is meant. */
+  readonly dataDir: string | null
 }
 
-/** Finds the node from flags, environment and file, as the node itself reads them. */
-export const findPlace = ({ flags }: Arguments, env: Environment): Place => {
-  const said = ['config', 'pid', 'data-dir', 'secret-file'].flatMap(name => (flags[name] === undefined ? [] : [`--${name}`, flags[name]]))
-  const { url } = flags
-  if (url !== undefined && !(URL.canParse(url) && /^https?:/.test(url))) throw usageError(`url: ${url} must start with http:// or https://.`)
-  const options = readOptions(said, env)
-  if (options.pid !== null || options.join !== null) {
-    const settings = createSettings(options, env, '')
-    return { urls: [url ?? localUrlOf(settings)], secrets: settings.secrets, settings }
-  }
-  const defaultPath = existsSync(DEFAULT_SECRET) ? DEFAULT_SECRET : null
-  return { urls: url !== undefined ? [url] : env['STARLING_URL'] !== undefined ? [env['STARLING_URL']] : DEFAULT_URLS, secrets: readSecretsOf(options, env, defaultPath), settings: null }
-}
-
-/** Where the node listens, seen from its own machine. */
-const localUrlOf = ({ host, port, tls }: Settings): string => {
-  const near = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host
-  return `${tls === 'off' ? 'http' : 'https'}://${near}:${port}`
+export const findPlace = (parsed: Arguments, env: Environment): Place => {
+  const { urls, options, addresses } = findTarget(parsed, env)
+  const defaultPath = addresses === null ? DEFAULT_SECRET : addresses.defaultSecretPath
+  const secrets = readSecretsOf(options, env, defaultPath !== null && existsSync(defaultPath) ? defaultPath : null)
+  return { urls, secrets, dataDir: addresses?.dataDir ?? null }
 }
 
 export interface Question {
@@ -70,10 +50,18 @@ export const createAskNode = ({ urls, secrets }: Place): AskNode => {
     const definition: CallDefinition = OPERATOR_CALLS[type]
     const search = new URLSearchParams(query).toString()
     const path = definition.path.replace(/:\w+/, encodeURIComponent(word)) + (search === '' ? '' : `?${search}`)
+    const bytes = Buffer.from(body === undefined ? '' : JSON.stringify(body))
     const idempotencyKey = randomUUID()
     const deadline = performance.now() + PATIENCE_MS
     for (;;) {
-      const { url, answer } = await askFirst(places, { method: definition.method, path, body: Buffer.from(body === undefined ? '' : JSON.stringify(body)), idempotencyKey, secret: secrets[0] ?? new Uint8Array() })
+      const { url, answer } = await askFirst(places, host => ({
+        method: definition.method, path, body: bytes, timeoutMs: ASK_MS,
+        headers: {
+          'idempotency-key': idempotencyKey,
+          ...(bytes.length === 0 ? {} : { 'content-type': 'application/json' }),
+          authorization: signOperatorRequest(secrets[0] ?? new Uint8Array(), { method: definition.method, host, url: path, body: bytes }, Date.now())
+        }
+      }))
       places = [url]
       if (answer.status === 503 && performance.now() < deadline) await new Promise(resolve => setTimeout(resolve, PAUSE_MS))
       else if (answer.status === definition.success.status) return readAnswer(definition, answer.body, url) as never
@@ -89,71 +77,7 @@ const readAnswer = (definition: CallDefinition, body: unknown, url: string): unk
   throw new Exit(EXIT.failed, `The node at ${url} answers in a way this program does not know (${parsed.issues[0].message}). Use the program of the node's own version.`)
 }
 
-interface RawAnswer {
-  readonly status: number
-  readonly body: unknown
-}
-
-interface SignedRequest {
-  readonly method: string
-  readonly path: string
-  readonly body: Buffer
-  readonly idempotencyKey: string
-  readonly secret: Uint8Array
-}
-
-const askFirst = async (urls: readonly string[], request: SignedRequest): Promise<{ readonly url: string; readonly answer: RawAnswer }> => {
-  let reason = ''
-  for (const url of urls) {
-    try {
-      return { url, answer: await send(url, request) }
-    } catch (error) {
-      reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message
-    }
-  }
-  throw new Exit(EXIT.failed, `No node answers at ${urls.join(', ')} (${reason}). Start it, or say where it is with --url or --config.`)
-}
-
-const send = (url: string, { method, path, body, idempotencyKey, secret }: SignedRequest): Promise<RawAnswer> =>
-  new Promise((resolve, reject) => {
-    const { protocol, hostname, host, port } = new URL(url)
-    const options: RequestOptions & { rejectUnauthorized?: boolean } = {
-      method, path, hostname: hostname.replace(/^\[|\]$/g, ''), port,
-      timeout: ASK_MS,
-      headers: {
-        host, 'idempotency-key': idempotencyKey, 'content-length': body.length,
-        ...(body.length === 0 ? {} : { 'content-type': 'application/json' }),
-        authorization: signOperatorRequest(secret, { method, host, url: path, body }, Date.now())
-      }
-    }
-    // Nobody sits between two ends of a loopback, and a certificate made by the node itself is vouched for by nobody.
-    if (protocol === 'https:' && /^(localhost|127\.|\[::1\])/.test(hostname)) options.rejectUnauthorized = false
-    const request = (protocol === 'https:' ? httpsRequest : httpRequest)(options, response => {
-      const chunks: Buffer[] = []
-      let bytes = 0
-      response.on('data', (chunk: Buffer) => {
-        bytes += chunk.length
-        if (bytes > ANSWER_BYTES_MAX) response.destroy(new Error('too large an answer'))
-        else chunks.push(chunk)
-      })
-      response.on('error', reject)
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: parseJson(Buffer.concat(chunks)) }))
-    })
-    request.on('timeout', () => request.destroy(new Error('no answer in time')))
-    request.on('error', reject)
-    request.end(body)
-  })
-
-const parseJson = (bytes: Buffer): unknown => {
-  if (bytes.length === 0) return null
-  try {
-    return JSON.parse(bytes.toString())
-  } catch {
-    return null // not ours; the status tells
-  }
-}
-
-const toExit = ({ status, body }: RawAnswer, url: string): Exit => {
+const toExit = ({ status, body }: Answer, url: string): Exit => {
   const fields = typeof body === 'object' && body !== null ? (body as Readonly<Record<string, unknown>>) : {}
   const code = typeof fields['code'] === 'string' ? fields['code'] : `status ${status}`
   const detail = typeof fields['detail'] === 'string' ? fields['detail'] : ''

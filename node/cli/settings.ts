@@ -29,8 +29,19 @@ export interface Settings {
   readonly logFormat: Options['logFormat']
 }
 
-/** Completes the options; may make the default secret file. Throws an Exit that says what does not fit. */
-export const createSettings = (options: Options, env: Readonly<Record<string, string | undefined>>, version: string): Settings => {
+/** Where a node listens, what it is called, and where its data lies. */
+export interface Addresses {
+  readonly tls: Settings['tls']
+  readonly peers: Map<Pid, string>
+  readonly port: number
+  readonly url: string
+  readonly dataDir: string
+  /** Where a secret is made when none is given; null outside loopback, where none is: each node would make its own. */
+  readonly defaultSecretPath: string | null
+}
+
+/** Completes what options say of places. Throws an Exit that says what does not fit. */
+export const readAddresses = (options: Options): Addresses => {
   const { pid, join: joinUrl, host } = options
   if (pid === null && joinUrl === null) throw usageError('pid: say which node this is, for example --pid 0, or --join URL for a new one.')
   const tls = readTls(options)
@@ -44,7 +55,18 @@ export const createSettings = (options: Options, env: Readonly<Record<string, st
   if (pid !== null) peers.set(pid, url)
   const dataDir = resolve(options.dataDir ?? `data/node-${pid ?? port}`)
   const isLoopback = [host, ...[url, ...peers.values()].map(hostOf)].every(isLoopbackHost)
-  const secrets = readSecrets(options.secretFile, env['STARLING_SECRET'], isLoopback ? join(dirname(dataDir), 'cluster.secret') : null)
+  return { tls, peers, port, url, dataDir, defaultSecretPath: isLoopback ? join(dirname(dataDir), 'cluster.secret') : null }
+}
+
+/** Where the node listens, seen from its own machine. */
+export const localUrlOf = (host: string, { port, tls }: Pick<Addresses, 'port' | 'tls'>): string =>
+  `${tls === 'off' ? 'http' : 'https'}://${host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : bracket(host)}:${port}`
+
+/** Completes the options; may make the default secret file. Throws an Exit that says what does not fit. */
+export const createSettings = (options: Options, env: Readonly<Record<string, string | undefined>>, version: string): Settings => {
+  const { pid, join: joinUrl, host } = options
+  const { tls, peers, port, url, dataDir, defaultSecretPath } = readAddresses(options)
+  const secrets = readSecrets(options.secretFile, env['STARLING_SECRET'], defaultSecretPath)
   const config: Config = {
     ...DEFAULTS,
     pid,

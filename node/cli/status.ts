@@ -1,62 +1,29 @@
 // `status`: asks a node how the cluster is and says it to a person: who is up, who coordinates, who is behind and why, what may be stopped.
 // Refuses to know more than /api/cluster tells anyone.
 
-import { parseArgs } from 'node:util'
 import * as v from 'valibot'
 import { type ClusterJson, cluster } from '../../crdt-schema/api-shapes.ts'
-import { Exit, EXIT, usageError } from './errors.ts'
-import { didYouMean } from './spelling.ts'
+import { PLACE_FLAGS, PLACE_HELP, readArguments } from './arguments.ts'
+import { type Environment, askFirst, findTarget } from './asking.ts'
+import { Exit, EXIT } from './errors.ts'
 
-const DEFAULT_URLS = ['http://127.0.0.1:4000', 'http://127.0.0.1:4001', 'http://127.0.0.1:4002']
 const ASK_MS = 2_000
 
 export const STATUS_HELP = `Usage: node dist/node.js status [--url URL] [-o json]
 
-  --url URL   any node (the default cluster on 127.0.0.1, ports 4000 to 4002; or STARLING_URL)
-  -o json     the answer of /api/cluster as it is`
+Who is up, who coordinates, who is behind and why, and what may be stopped. Any node tells; it need not be on this machine.
+
+${PLACE_HELP}`
 
 /** Runs the command; throws an Exit if no node answers. */
-export const status = async (args: readonly string[], env: Readonly<Record<string, string | undefined>>, say: (line: string) => void): Promise<void> => {
-  const { url, output } = readStatusOptions(args)
-  const wanted = url ?? env['STARLING_URL']
-  const found = await askFirst(wanted === undefined ? DEFAULT_URLS : [wanted])
-  if (output === 'json') say(JSON.stringify(found, null, 2))
-  else for (const line of describeCluster(found)) say(line)
-}
-
-const readStatusOptions = (args: readonly string[]): { readonly url: string | undefined; readonly output: 'text' | 'json' } => {
-  const { tokens } = parseArgs({ args: [...args], options: { url: { type: 'string' }, output: { type: 'string', short: 'o' } }, strict: false, allowPositionals: true, tokens: true })
-  let url: string | undefined
-  let output: 'text' | 'json' = 'text'
-  for (const token of tokens) {
-    if (token.kind === 'positional') throw usageError(`Unexpected "${token.value}". See status --help.`)
-    if (token.kind !== 'option') continue
-    if (token.name === 'url' && token.value !== undefined && URL.canParse(token.value) && /^https?:/.test(token.value)) url = token.value
-    else if (token.name === 'url') throw usageError(`url: ${token.value ?? 'nothing'} must start with http:// or https://.`)
-    else if (token.name !== 'output') throw usageError(`Unknown option ${token.rawName}.${didYouMean(token.name, ['url', 'output'], '--')}`)
-    else if (token.value === 'json' || token.value === 'text') output = token.value
-    else throw usageError('output: must be text or json.')
-  }
-  return { url, output }
-}
-
-/** The first answer, asking one after the other. */
-const askFirst = async (urls: readonly string[]): Promise<ClusterJson> => {
-  for (const url of urls) {
-    const found = await ask(url)
-    if (found !== null) return found
-  }
-  throw new Exit(EXIT.failed, `No node answers at ${urls.join(', ')}. Start one, or say where it is with --url.`)
-}
-
-const ask = async (url: string): Promise<ClusterJson | null> => {
-  try {
-    const response = await fetch(new URL('/api/cluster', url), { signal: AbortSignal.timeout(ASK_MS) })
-    const parsed = v.safeParse(cluster, await response.json())
-    return parsed.success ? parsed.output : null
-  } catch {
-    return null // nobody there, or nobody who speaks our language
-  }
+export const status = async (args: readonly string[], env: Environment, say: (line: string) => void): Promise<void> => {
+  const parsed = readArguments('status', args, PLACE_FLAGS, { min: 0, max: 0 })
+  const { urls } = findTarget(parsed, env)
+  const { url, answer } = await askFirst(urls, () => ({ method: 'GET', path: '/api/cluster', headers: {}, body: Buffer.alloc(0), timeoutMs: ASK_MS }))
+  const found = v.safeParse(cluster, answer.body)
+  if (!found.success) throw new Exit(EXIT.failed, `What answers at ${url} is no node of Starling, or one of another version. Say where a node is with --url or --config.`)
+  if (parsed.output === 'json') say(JSON.stringify(found.output, null, 2))
+  else for (const line of describeCluster(found.output)) say(line)
 }
 
 /** The cluster in lines for a person. */

@@ -277,7 +277,8 @@ const answerWant = (node: NodeState, from: Pid, want: Message<'want'>): boolean 
   const later: Message<'want'>['items'][number][] = []
   for (const item of want.items) {
     const loaded = node.documents.loaded.get(item.document)
-    if (loaded === undefined && node.documents.heads.has(item.document)) {
+    if (!hasRoom(node, from)) later.push(item)
+    else if (loaded === undefined && node.documents.heads.has(item.document)) {
       requireDocument(node, item.document)
       later.push(item)
     } else answerItem(node, from, want.pull, item)

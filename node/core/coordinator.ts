@@ -43,7 +43,7 @@ export const tendCoordinator = (node: NodeState): void => {
   if (coordinator.role === 'coordinating' && ready.some((pid) => pid !== node.meta.pid && (node.members.rows.get(pid)?.row.promised ?? 0) > coordinator.epoch)) stepDown(node, 'a member promised another epoch')
   if (coordinator.role !== 'follower' && node.meta.promised > coordinator.epoch) stepDown(node, 'this node took over a higher promise')
   if (coordinator.role === 'coordinating' && ready.some((pid) => pid !== node.meta.pid && hasPromisedLess(node, pid))) reclaim(node)
-  if (coordinator.role === 'follower' && isLowest && node.now.monotonicMs - coordinator.readySetSinceMs >= settleMs(node)) claim(node)
+  if (coordinator.role === 'follower' && isLowest && node.now.monotonicMs - coordinator.readySetSinceMs >= node.config.settleMs) claim(node)
   if (coordinator.role === 'claiming') tendClaim(node, ready)
 }
 
@@ -51,17 +51,18 @@ export const tendCoordinator = (node: NodeState): void => {
 const hasPromisedLess = (node: NodeState, pid: Pid): boolean => (node.members.rows.get(pid)?.row.promised ?? 0) < node.coordinator.epoch
 
 const reclaim = (node: NodeState): void => {
-  if (node.now.monotonicMs - node.coordinator.readySetSinceMs < settleMs(node)) return
+  if (node.now.monotonicMs - node.coordinator.readySetSinceMs < node.config.settleMs) return
   stepDown(node, 'a ready member has not promised this epoch')
 }
 
 const recentLosses = (node: NodeState): number => node.meta.roleLostMs.filter((at) => Math.abs(node.now.wallMs - at) < LOSSES_WINDOW_MS).length
 
-const settleMs = (node: NodeState): number =>
+/** How long a node that lost the role too often leaves it to others, if there are any who may take it [COO1]. */
+const holdMs = (node: NodeState): number =>
   Math.min(node.config.settleMsMax, node.config.settleMs * 2 ** Math.max(0, recentLosses(node) - LOSSES_FREE))
 
 const holdBackIfUnsteady = (node: NodeState): void => {
-  if (recentLosses(node) > LOSSES_FREE && node.coordinator.role === 'follower') node.coordinator.holdUntilMs = node.now.monotonicMs + settleMs(node)
+  if (recentLosses(node) > LOSSES_FREE && node.coordinator.role === 'follower') node.coordinator.holdUntilMs = node.now.monotonicMs + holdMs(node)
 }
 
 const claim = (node: NodeState): void => {

@@ -65,7 +65,7 @@ const start = (node: NodeState, { config, stored, seed }: Extract<Event, { type:
   node.config = config
   node.random = { seed, counter: 0 }
   node.desk = createDesk(node)
-  node.startedMs = node.observedMs = node.phaseSinceMs = node.now.monotonicMs
+  node.startedMs = node.lookingSinceMs = node.observedMs = node.phaseSinceMs = node.now.monotonicMs
   node.startedWallMs = node.now.wallMs
   node.unclean = stored.unclean
   const seq = stored.lastCommit

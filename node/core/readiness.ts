@@ -51,6 +51,10 @@ export const suspectSelf = (node: NodeState, unobservedMs: number): void => {
     for (const seq of peer.unacknowledged.keys()) peer.unacknowledged.set(seq, node.now.monotonicMs)
   }
   for (const seen of node.members.rows.values()) seen.seenMs = node.now.monotonicMs
+  // No wait runs on across a pause: others may have gone on meanwhile, and what was pulled before it is old.
+  node.alone = null
+  node.lookingSinceMs = node.now.monotonicMs
+  for (const peer of node.peers.values()) peer.synced = false
   stepDown(node, 'paused')
   failAsking(node)
   if (node.phase === 'ready') becomeSyncing(node, 'paused')
@@ -102,7 +106,7 @@ const isSynced = (node: NodeState): boolean => {
   const isSyncedWith = (pid: Pid): boolean => node.peers.get(pid)?.synced === true
   if (ready.length > 0) {
     node.alone = null
-    return ready.every(isSyncedWith)
+    return ready.every((pid) => isSyncedWith(pid) && isHeldBy(node, pid))
   }
   const withData = others.filter((pid) => node.members.rows.get(pid)?.row.hasData === true)
   if (!withData.every(isSyncedWith)) return false
@@ -111,7 +115,7 @@ const isSynced = (node: NodeState): boolean => {
 
 /** Whether every peer was tried and those that answered are in view: a node is not alone before it has looked. */
 const hasLookedAround = (node: NodeState): boolean =>
-  node.now.monotonicMs - node.startedMs > node.config.deadMs ||
+  node.now.monotonicMs - node.lookingSinceMs > node.config.deadMs ||
   [...node.peers.values()].every((peer) => node.members.view.includes(peer.pid) || (peer.link === null && peer.dialAttempt > 0))
 
 /**
@@ -147,6 +151,15 @@ const isDiskSlow = (node: NodeState): boolean => {
   if (node.commits.fastInRow >= FAST_IN_ROW) return false
   node.metaChanged = true
   return true
+}
+
+/**
+ * Whether a ready peer holds what this node had when they met. Synced goes both ways: what this node logged just before it died may be
+ * on no other disk, and whoever reads it here must find it there as well [STO2].
+ */
+const isHeldBy = (node: NodeState, pid: Pid): boolean => {
+  const peer = node.peers.get(pid)
+  return peer !== undefined && (peer.excluded || peer.holdsThrough >= peer.mustHold)
 }
 
 const noteSynced = (node: NodeState, synced: boolean): boolean => {
@@ -194,7 +207,7 @@ const tendEmpty = (node: NodeState): void => {
   }
   if (node.members.heardData || node.config.joinUrl !== null || node.members.view[0] !== node.meta.pid) return
   const everyoneIsEmpty = [...node.config.peers.keys()].every((pid) => node.members.view.includes(pid))
-  const waitedMs = node.now.monotonicMs - node.startedMs
+  const waitedMs = node.now.monotonicMs - node.lookingSinceMs
   if (everyoneIsEmpty || (node.config.bootstrap && waitedMs >= node.config.bootstrapMs)) bootstrap(node)
 }
 

@@ -312,6 +312,8 @@ export interface NodeState {
   readonly pinned: Set<DocumentName>
   startedMs: number
   startedWallMs: number
+  /** Since when it has been looking for others: its start, or the end of its last pause. */
+  lookingSinceMs: number
   /** When an event was last taken in: the measure of self-suspicion [LIV3]. */
   observedMs: number
   tickedMs: number
