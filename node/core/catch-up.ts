@@ -12,7 +12,7 @@ import { latestCommit } from './commits.ts'
 import { digestToHex } from './digest.ts'
 import { applyInBackground, isGone, receiveUpdate, requireDocument } from './documents.ts'
 import { type FeedRow, differingBuckets, encodeTable, readBuckets, readFeed } from './heads.ts'
-import { hasRoom, isReachable, rejectLink, sendAfter, sendTo } from './links.ts'
+import { closeHoles, hasRoom, isReachable, rejectLink, sendAfter, sendTo } from './links.ts'
 import { acceptPromise } from './promises.ts'
 import { type NodeState, type Peer, type Pull, log } from './state.ts'
 
@@ -125,7 +125,7 @@ const becomeDone = (node: NodeState, peer: Peer, pull: Pull): void => {
   peer.comparedMs = peer.pulledMs = node.now.monotonicMs
   node.metaChanged = true
   peer.heldPush = Math.max(peer.heldPush, pull.through)
-  for (const seq of [...peer.heldAbove].sort((a, b) => a - b)) if (seq <= pull.through) peer.heldAbove.delete(seq)
+  closeHoles(peer)
   noteHeld(node, peer, pull.through)
   sendTo(node, peer.pid, { type: 'holds', nodeId: peer.nodeId, through: pull.through })
   if (pull.fetched > 0) log(node, 'info', 'pulled', { peer: peer.pid, documents: pull.fetched, ms: node.now.monotonicMs - pull.startedMs, mode: pull.mode })
