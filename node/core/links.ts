@@ -20,7 +20,7 @@ const QUEUED_BYTES_MAX = 2 * 1024 * 1024
 export const createPeer = (pid: Pid, url: string): Peer => ({
   pid, url, nodeId: null, boot: 0, link: null, dialed: false, linkSinceMs: 0, helloSeen: false, isMet: false, full: false,
   dialing: false, nextDialMs: 0, dialAttempt: 0, refusals: 0, refusal: null, lastHeardMs: -Infinity, roundTripMs: 0, left: false,
-  fragments: [], queue: [], queuedBytes: 0, queueAfter: 0, heldPush: 0, heldAbove: new Set(), settledThrough: 0,
+  fragments: [], queue: [], queuedBytes: 0, queueAfter: 0, heldPush: 0, heldAbove: new Map(), settledThrough: 0,
   excluded: false, unacknowledged: new Map(), missing: new Set(), missingThrough: 0, holdsThrough: 0, mustHold: 0,
   pull: null, claimPull: null, synced: false, comparedMs: -Infinity, pulledMs: -Infinity
 })
@@ -204,6 +204,15 @@ export const hasRoom = (node: NodeState, to: Pid): boolean => {
 /** Peers that live pushes go to directly: linked, greeted, not full, and not known to be deaf on that link. */
 export const directPeers = (node: NodeState): readonly Peer[] =>
   [...node.peers.values()].filter((peer) => peer.link !== null && peer.helloSeen && !peer.full && (node.members.routes.get(peer.pid) ?? peer.pid) === peer.pid)
+
+/** Takes in pushes of a peer that were above a hole and are not any more, after `heldPush` rose. */
+export const closeHoles = (peer: Peer): void => {
+  for (const [seq, previous] of [...peer.heldAbove].sort(([a], [b]) => a - b)) {
+    if (seq > peer.heldPush && previous > peer.heldPush) return
+    peer.heldAbove.delete(seq)
+    peer.heldPush = Math.max(peer.heldPush, seq)
+  }
+}
 
 /** Queues a message for a member: on its link, or through a neighbour [LIV2]. Returns false if there is no way now. */
 export const sendTo = (node: NodeState, to: Pid, message: PeerMessage): boolean => {

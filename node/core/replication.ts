@@ -6,7 +6,7 @@ import type { Pid } from '../../crdt-schema/ids.ts'
 import { type PeerMessage, encodePeerMessage } from '../../crdt-schema/peer-wire.ts'
 import { logOwn, noteForeign, raiseThresholds } from './commits.ts'
 import { isGone, receiveUpdate } from './documents.ts'
-import { directPeers, sendBytes, sendTo } from './links.ts'
+import { closeHoles, directPeers, sendBytes, sendTo } from './links.ts'
 import { holders, requiredPeers } from './members.ts'
 import { type NodeState, type Peer, type PendingCommit, log } from './state.ts'
 
@@ -77,8 +77,9 @@ export const onPush = (node: NodeState, from: Pid, push: Push): 'gap' | 'complet
   if (!isKnownRun) return outcome
   if (push.previous <= origin.heldPush) {
     origin.heldPush = push.seq
+    closeHoles(origin)
   } else {
-    origin.heldAbove.add(push.seq)
+    origin.heldAbove.set(push.seq, push.previous)
     if (from === push.origin) outcome = 'gap'
   }
   return outcome

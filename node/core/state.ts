@@ -177,9 +177,9 @@ export interface Peer {
   queue: Uint8Array[]
   queuedBytes: number
   queueAfter: CommitNumber
-  /** Its pushes of its present boot that are in a commit here: all up to `heldPush`, and some above. */
+  /** Its pushes of its present boot that came here: all up to `heldPush`, and some above a hole, each with the push before it. */
   heldPush: number
-  readonly heldAbove: Set<number>
+  readonly heldAbove: Map<CommitNumber, CommitNumber>
   /** Its own word on what its view acknowledged, of its present boot. */
   settledThrough: number
   /** It need not be waited for [REP6]. */
