@@ -92,8 +92,9 @@ const open = (node: NodeState, peer: Peer, pull: Pull): void => {
 
 const askForWanted = (node: NodeState, peer: Peer, pull: Pull): void => {
   const items: { document: DocumentName; stateVector: Uint8Array }[] = []
+  let awaited = 0 // loads are bounded like questions: else all that differs would be in memory at once
   for (const document of pull.wanted) {
-    if (pull.asked.size >= ASKED_MAX) break
+    if (pull.asked.size + awaited >= ASKED_MAX) break
     if (isGone(node, document)) {
       pull.wanted.delete(document)
       continue
@@ -102,6 +103,7 @@ const askForWanted = (node: NodeState, peer: Peer, pull: Pull): void => {
     const isKnown = node.documents.heads.has(document)
     if (loaded === undefined && isKnown) {
       requireDocument(node, document)
+      awaited++
       continue
     }
     pull.wanted.delete(document)
