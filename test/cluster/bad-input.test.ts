@@ -8,8 +8,9 @@ import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Answer, TEST_ENV, ask, askAny, mustAsk, print, runNode, show } from '../support/asking.ts'
+import { type Answer, TEST_ENV, ask, askAny, mustAsk, print, runNode, show, until } from '../support/asking.ts'
 import { type Cluster, type Person, findFreePorts, newMessageId, newRequestId, startCluster } from '../support/cluster.ts'
+import { attach } from '../support/providers.ts'
 
 // ---- requests
 
@@ -355,11 +356,19 @@ disk('[COR4] a node whose disk is full stops acknowledging and exits with code 1
     for (const pid of [0, 1]) assert.is((await mustAsk(200, small.at(pid), 'GET', '/api/inbox', { token: gus.token })).body.unopened, acknowledged.length + 1, `node ${pid}`)
     print(`${acknowledged.length} messages of 14 KiB acknowledged, ${onThree} of them by the node with ${DISK_BYTES / 1024 / 1024} MiB of disk, ${Math.round((free.bavail * free.bsize) / 1024)} KiB left when it stopped`)
 
-    // More room, as its text asks for: it comes back with all of it.
+    // More room, as its text asks for. Started alone it must hold, on its own disk, all that it was counted for.
     execFileSync('mount', ['-o', `remount,size=${DISK_BYTES * 20}`, dataDir], { stdio: 'pipe' })
-    await small.revive(2)
-    await small.waitEqual()
-    assert.is((await mustAsk(200, small.at(2), 'GET', '/api/inbox', { token: gus.token })).body.unopened, acknowledged.length + 1)
+    for (const pid of [0, 1]) await small.stop(pid)
+    small.start(2, ['--alone-ms', '500'])
+    await small.waitReady(2)
+    const inbox = attach([small.at(2)], `${gus.id}/inbox/${new Date().toISOString().slice(0, 7)}`, gus.token)
+    await until('its inbox is read', () => inbox.doc.getMap('messages').size > 0)
+    const lost = acknowledged.filter(({ id, storedOn }) => storedOn.includes(2) && !inbox.doc.getMap('messages').has(id))
+    inbox.detach()
+    assert.is(lost.length, 0, `${lost.length} of ${onThree} that it was counted for are not on its disk`)
+    for (const pid of [0, 1]) await small.revive(pid)
+    await small.waitEqual(60_000)
+    for (const pid of small.pids) assert.is((await mustAsk(200, small.at(pid), 'GET', '/api/inbox', { token: gus.token })).body.unopened, acknowledged.length + 1, `node ${pid}`)
   } finally {
     for (const pid of small.pids) await small.kill(pid)
     execFileSync('umount', [dataDir], { stdio: 'pipe' })

@@ -7,19 +7,32 @@ import * as assert from 'uvu/assert'
 import { TEST_ENV, ask, askAny, mustAsk, openEvents, print, show, showMs, showTimes, until } from '../support/asking.ts'
 import { type Cluster, type Person, call, newMessageId, startCluster, wait } from '../support/cluster.ts'
 import { waitWhole } from '../support/kill-orders.ts'
+import { attach, detachAll } from '../support/providers.ts'
 import { checkRoles } from '../support/roles.ts'
 
-const restart = suite<{ cluster: Cluster; ana: Person; ben: Person; sent: Set<string> }>('restarts')
+type Context = {
+  cluster: Cluster
+  ana: Person
+  ben: Person
+  sent: Set<string>
+  /** Set at the end, so that no sender of a failed test keeps the process alive. */
+  isOver: boolean
+}
+
+const restart = suite<Context>('restarts')
 
 restart.before(async (context) => {
   context.cluster = await startCluster({ env: TEST_ENV })
   context.ana = await context.cluster.createPerson(0, 'ana')
   context.ben = await context.cluster.createPerson(1, 'ben')
   context.sent = new Set()
+  context.isOver = false
 })
-restart.after(({ cluster }) => cluster.close())
-
-type Context = { readonly cluster: Cluster; readonly ana: Person; readonly ben: Person; readonly sent: Set<string> }
+restart.after(async (context) => {
+  context.isOver = true
+  detachAll()
+  await context.cluster.close()
+})
 
 const countAt = async ({ cluster, ben, sent }: Context, when: string): Promise<void> => {
   for (const pid of cluster.livePids()) {
@@ -34,7 +47,7 @@ const startSending = (context: Context, home: number) => {
   const figures = { times: [] as number[], elsewhere: 0, failed: [] as string[] }
   let isStopped = false
   const run = async (): Promise<void> => {
-    while (!isStopped) {
+    while (!isStopped && !context.isOver) {
       const id = newMessageId()
       const started = performance.now()
       const body = { id, to: [{ id: ben.id }], text: `from ${home}` }
@@ -62,6 +75,8 @@ restart('[COO3] SIGTERM under load: the coordinator hands over, drains and exits
   const { cluster, ana } = context
   await cluster.waitCluster(1, (state) => state.coordinator === 0, 60_000)
   const stream = await openEvents(cluster.at(0), ana.token)
+  const page = attach([cluster.at(0), cluster.at(1)], `${ana.id}/drafts`, ana.token)
+  await until('a page is attached', () => page.provider.synced)
   const senders = cluster.pids.map((home) => startSending(context, home))
   await until('messages flow', () => context.sent.size > 20)
   const started = performance.now()
@@ -69,6 +84,9 @@ restart('[COO3] SIGTERM under load: the coordinator hands over, drains and exits
   const drainMs = performance.now() - started
   assert.equal(end, { code: 0, signal: null }, cluster.logTail(0))
   await until('the event stream is ended', stream.isEnded)
+  assert.equal(page.codes.slice(0, 1), [1012], 'pages are told to go elsewhere before the node goes')
+  await until('the page is attached to another node', () => page.provider.synced)
+  page.detach()
   await cluster.waitCluster(1, (state) => state.coordinator === 1)
   const movedMs = performance.now() - started
   await mustAsk(201, cluster.at(2), 'POST', '/api/accounts', { body: { name: 'after-the-goodbye', password: 'long enough' } })

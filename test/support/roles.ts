@@ -26,24 +26,23 @@ const parse = (line: string): any => {
 }
 
 /**
- * No node claims or coordinates before it is ready again after a start or a pause [LIV3, COO1], and no two nodes ever
- * coordinate one epoch. Resolves to how often the role was taken.
+ * No node claims or coordinates before it is ready again after a start or a pause [LIV3, COO1], and the epochs that one
+ * node coordinates only rise, over restarts too. Two sides of a split may count to the same number: an epoch is a number
+ * and a pid. Returns how often the role was taken.
  */
 export const checkRoles = (cluster: Cluster): number => {
-  const holders = new Map<number, number>()
   let takeOvers = 0
   for (const pid of cluster.pids) {
     let isReady = false
-    let boot = 0
+    let highest = 0
     for (const { event, epoch, line } of readRoles(cluster, pid)) {
-      if (event === 'node-started') boot += 1
       if (event === 'ready') isReady = true
       if (event === 'paused' || event === 'phase' || event === 'left-ready' || event === 'node-started') isReady = false
-      if (event === 'claim' || event === 'coordinating') assert.ok(isReady, `node ${pid} took the role before it was ready (start ${boot}): ${line}`)
+      if (event === 'claim' || event === 'coordinating') assert.ok(isReady, `node ${pid} took the role before it was ready: ${line}`)
       if (event !== 'coordinating' || epoch === null) continue
       takeOvers += 1
-      assert.is(holders.get(epoch) ?? pid, pid, `epoch ${epoch} is coordinated by two nodes`)
-      holders.set(epoch, pid)
+      assert.ok(epoch > highest, `node ${pid} coordinated epoch ${highest} before: ${line}`)
+      highest = epoch
     }
   }
   return takeOvers
