@@ -2,6 +2,7 @@
 // Keeps [DOC8] (removal drops documents everywhere), [DEL2] (a loaded drafts document is delivered), [COO7] (ended sessions close sockets).
 
 import { type DocumentName, dayToSessionsDocument } from '../../crdt-schema/ids.ts'
+import { assert } from '../../crdt-schema/prelude.ts'
 import * as clients from './clients.ts'
 import { deliverOutbox } from './delivery.ts'
 import type { DirectoryNews } from './directory.ts'
@@ -21,6 +22,7 @@ export const reactToChanges = (node: NodeState): void => {
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const { changes, loadedNow, news } = node
     if (changes.length === 0 && loadedNow.length === 0 && news.length === 0) return
+    assert(round < ROUNDS_MAX - 1, 'changes that cause changes without end')
     node.changes = []
     node.loadedNow = []
     node.news = []

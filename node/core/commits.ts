@@ -92,7 +92,7 @@ export const becomeCommitted = (node: NodeState, seq: CommitNumber): PendingComm
   commits.fastInRow = node.now.monotonicMs - sinceMs > node.config.ackTimeoutMs ? 0 : commits.fastInRow + 1
   commits.writing = null
   commits.committedThrough = seq
-  const pending: PendingCommit = { seq, own: record.own, previous: 0, ackedBy: new Set(), pushedAtMs: node.now.monotonicMs, foreign: record.foreign, adoptedBy: record.adoptedBy }
+  const pending: PendingCommit = { seq, own: record.own, previous: 0, ackedBy: new Set(), foreign: record.foreign, adoptedBy: record.adoptedBy }
   commits.pending.push(pending)
   return pending
 }

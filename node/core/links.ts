@@ -147,6 +147,16 @@ export const onLinkDown = (node: NodeState, link: LinkId): Peer | null => {
   return peer
 }
 
+/** A link that has been silent for deadMs is closed and dialed anew: its other end may be long gone without a word [LIV1]. */
+export const closeSilentLinks = (node: NodeState): void => {
+  for (const peer of node.peers.values()) {
+    if (peer.link === null || node.now.monotonicMs - Math.max(peer.lastHeardMs, peer.linkSinceMs) <= node.config.deadMs) continue
+    node.effects.push({ type: 'close-link', link: peer.link, reason: 'dead' })
+    dropLink(node, peer)
+    scheduleDial(node, peer)
+  }
+}
+
 /** Closes every link, to be dialed again at once. */
 export const closeLinks = (node: NodeState): void => {
   for (const peer of node.peers.values()) {
@@ -201,7 +211,10 @@ export const hasRoom = (node: NodeState, to: Pid): boolean => {
   return hop !== null && !hop.full && hop.queuedBytes < QUEUED_BYTES_MAX
 }
 
-/** Peers that live pushes go to directly: linked, greeted, not full, and not known to be deaf on that link. */
+/**
+ * Peers that live pushes go to directly, in view or not yet: linked, greeted, not full, and not known to be deaf on that link. From
+ * hello on they are subscribed, so what they pull later misses nothing [RDY2].
+ */
 export const directPeers = (node: NodeState): readonly Peer[] =>
   [...node.peers.values()].filter((peer) => peer.link !== null && peer.helloSeen && !peer.full && (node.members.routes.get(peer.pid) ?? peer.pid) === peer.pid)
 

@@ -32,7 +32,7 @@ export const createNode = (): NodeState => {
     effects: [], stopped: false, phase: 'starting', phaseSinceMs: 0, isSynced: false, storedLastView: [], wasReady: false, bootCommit: 0, pinned: new Set(), tickedMs: -Infinity, alone: null, drainSinceMs: null,
     metaChanged: false, documents: createDocuments(), changes: [], news: [], loadedNow: [], peers: new Map(), pidByLink: new Map(), members: createMembers(),
     coordinator: createCoordinator(), asking: new Map(), questions: [], heldBack: [], nextId: 0, directory: createDirectory(), calls: requests.createCalls(), waitingAnswers: [],
-    clients: clients.createClients(), streams: streams.createStreams(), history: [], recent: [], undelivered: new Set(), told: { nodes: '', holders: '', identity: null }
+    clients: clients.createClients(), streams: streams.createStreams(), history: [], recent: [], undelivered: new Set(), identity: null
   }
   // The rest is set by the start event, without which step() refuses every other.
   return node as NodeState
@@ -148,6 +148,7 @@ const afterEvent = (node: NodeState): void => {
 
 const tick = (node: NodeState): void => {
   expireRows(node)
+  links.closeSilentLinks(node)
   peers.updateView(node)
   replication.markBehind(node)
   if (node.phase !== 'starting') links.dialPeers(node)
@@ -163,7 +164,6 @@ const tick = (node: NodeState): void => {
   granting.tendAsking(node)
   deliverWaiting(node)
   requests.resumeCalls(node)
-  tellNodes(node)
   clients.onTick(node.desk, node.clients)
   streams.onTick(node.desk, node.streams)
   const drained = tendDraining(node)
@@ -172,18 +172,8 @@ const tick = (node: NodeState): void => {
 
 /** What must happen at once when this node becomes or leaves ready, whichever machine decided it. */
 const updatePhase = (node: NodeState): void => {
-  const told = clients.onPhase(node.desk, node.clients, node.phase)
+  clients.onPhase(node.desk, node.clients, node.phase)
   if (node.phase === 'ready') announce(node)
-  return told
-}
-
-/** Attached clients hear at once of nodes that come, go or change, and of copies that more or fewer nodes hold [SYN1, SYN2]. */
-const tellNodes = (node: NodeState): void => {
-  const nodes = node.desk.nodes.map(({ pid, url, status }) => `${pid} ${url} ${status}`).join()
-  const holding = node.desk.holders.join()
-  if (nodes !== node.told.nodes) clients.onNodesChanged(node.desk, node.clients)
-  if (holding !== node.told.holders) notifyProduct(node)
-  node.told = { ...node.told, nodes, holders: holding }
 }
 
 const endTurn = (node: NodeState): void => {
@@ -201,9 +191,9 @@ const endTurn = (node: NodeState): void => {
 /** Tells the shell whom handshakes prove from now on: the boot and the cluster as they are on disk, whenever either has changed. */
 const identify = (node: NodeState): void => {
   const { pid, nodeId, boot, clusterId } = node.meta
-  const before = node.told.identity
+  const before = node.identity
   if (before?.boot === boot && before.clusterId === clusterId) return
-  node.told.identity = { boot, clusterId }
+  node.identity = { boot, clusterId }
   node.effects.push({ type: 'identify', pid, nodeId, boot, clusterId })
   // Live links were greeted under another boot: their pushes and acknowledgements would be taken for those of a run that is over.
   if (before !== null && before.boot !== boot) links.closeLinks(node)

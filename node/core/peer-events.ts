@@ -68,6 +68,7 @@ export const onLinkUp = (node: NodeState, event: Extract<Event, { type: 'link-up
   }
   if (node.directory.memberOf(identity.nodeId)?.removed === true) {
     node.effects.push({ type: 'close-link', link: event.link, reason: 'removed' })
+    if (event.dialed && known !== undefined) links.onDialFailed(node, identity.pid, 'other')
     return
   }
   if (known !== undefined && known.nodeId !== null && links.isNewRun(known, identity.nodeId, identity.boot)) forgetRun(node, known)
@@ -215,6 +216,7 @@ const onHello = (node: NodeState, peer: Peer, hello: Extract<PeerMessage, { type
   peer.helloSeen = true
   peer.refusal = null
   peer.isMet = true
+  node.members.counter++
   links.sendOnLink(node, peer, { type: 'heartbeat', rows: [ownRow(node), ...[...node.members.rows.values()].map(({ row }) => row)] })
   // What it held of an earlier run is not what this one wrote since: an old copy of the directory may have been put back.
   if (hello.bootSeen === node.meta.boot) replication.onHolds(node, peer.pid, Math.min(hello.held, node.commits.committedThrough))

@@ -4,7 +4,7 @@
 
 import type { Pid } from '../../crdt-schema/ids.ts'
 import { type PeerMessage, encodePeerMessage } from '../../crdt-schema/peer-wire.ts'
-import { logOwn, noteForeign, raiseThresholds } from './commits.ts'
+import { latestCommit, logOwn, noteForeign, raiseThresholds } from './commits.ts'
 import { isGone, receiveUpdate } from './documents.ts'
 import { closeHoles, directPeers, sendBytes, sendTo } from './links.ts'
 import { holders, requiredPeers } from './members.ts'
@@ -20,7 +20,6 @@ export const pushCommit = (node: NodeState, pending: PendingCommit): void => {
   for (const [origin, pushes] of pending.foreign) acknowledge(node, origin, pushes)
   if (pending.own.length === 0) return
   pending.previous = node.commits.lastPushed
-  pending.pushedAtMs = node.now.monotonicMs
   node.commits.lastPushed = pending.seq
   const direct = directPeers(node)
   if (direct.length > 0) sendBytes(direct, encodePeerMessage(toPush(node, pending, direct.map((peer) => peer.pid))), pending.seq)
@@ -193,7 +192,7 @@ const adoptFrom = (node: NodeState, origin: Pid): void => {
   for (const { updates } of unsettled) for (const { document, update } of updates) if (!isGone(node, document)) logOwn(node, document, update)
   if (unsettled.length === 0) return
   for (const commit of [...node.commits.pending, node.commits.writing?.record, node.commits.open]) {
-    if (commit?.foreign.delete(origin)) commit.adoptedBy = node.commits.open.seq
+    if (commit?.foreign.delete(origin)) commit.adoptedBy = latestCommit(node)
   }
   log(node, 'info', 'pushes-adopted', { peer: origin, count: unsettled.length })
 }

@@ -68,11 +68,11 @@ const resume = (node: NodeState, job: JobId, learn: (facts: Facts) => Facts): vo
   runWaiting(node, call)
 }
 
-/** Runs again what waited for documents or for the node to be ready; called when either came, and on each tick. */
+/** Runs again what waited for documents or for the node to be ready, and gives up what is too old; called when either came, and on each tick. */
 export const resumeCalls = (node: NodeState): void => {
   for (const call of [...node.calls.byId.values()]) {
-    if (call.waits === 'documents' || call.waits === 'ready') runWaiting(node, call)
-    else if (call.waits !== 'store' && node.now.monotonicMs - call.sinceMs > CALL_TIMEOUT_MS) finish(node, call, refuse('unknown'))
+    if (node.now.monotonicMs - call.sinceMs > CALL_TIMEOUT_MS) finish(node, call, refuse('unknown'))
+    else if (call.waits === 'documents' || call.waits === 'ready') runWaiting(node, call)
   }
 }
 

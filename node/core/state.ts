@@ -95,7 +95,6 @@ export interface PendingCommit {
   /** The push sequence before this one (0: none), set when it is pushed. */
   previous: number
   readonly ackedBy: Set<Pid>
-  pushedAtMs: number
   /** Pushes of others contained here that their origin has not called settled. */
   readonly foreign: Map<Pid, { boot: number; seq: number; updates: WireUpdate[] }[]>
   /** A later commit that logged the foreign updates again as this node's own; this one settles with it. */
@@ -338,9 +337,9 @@ export interface NodeState {
   members: Members
   coordinator: Coordinator
   readonly asking: Map<string, Asking>
-  /** Messages that reflect a commit that has not returned. */
   /** Questions of peers that wait for documents to be loaded or applied, or for room on their link; bounded. */
   questions: { readonly from: Pid; readonly message: PeerMessage }[]
+  /** Messages that reflect a commit that has not returned. */
   heldBack: { readonly after: CommitNumber; readonly to: Pid; readonly message: PeerMessage }[]
   nextId: number
   directory: Directory
@@ -350,8 +349,8 @@ export interface NodeState {
   waitingAnswers: CallId[]
   clients: Clients
   streams: Streams
-  /** What attached clients were last told of nodes and holders, and the shell of this run's identity. */
-  told: { nodes: string; holders: string; identity: { boot: number; clusterId: string | null } | null }
+  /** What the shell was last told to prove in handshakes. */
+  identity: { readonly boot: number; readonly clusterId: string | null } | null
   /** Last ten minutes of what happened, for the cluster view. */
   readonly history: { readonly at: number; readonly kind: string; readonly pid: Pid }[]
   readonly recent: { readonly seq: CommitNumber; pids: readonly Pid[] }[]
