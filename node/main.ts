@@ -26,6 +26,7 @@ import { backup, restore, verify } from './cli/backup.ts'
 import { readCommand } from './cli/command.ts'
 import { EXIT, Exit, addressInUse, bugFound, diskFailed, storeRefused, usageError } from './cli/errors.ts'
 import { doctor } from './cli/doctor.ts'
+import { joinCluster } from './cli/joining.ts'
 import { members } from './cli/members.ts'
 import { readOptions } from './cli/options.ts'
 import { type End, type RunningNode, serve } from './cli/serve.ts'
@@ -199,7 +200,7 @@ const main = async (): Promise<number> => {
     case 'doctor':
       return doctor(command.args, env, createTerminal())
     case 'serve': {
-      const settings = createSettings(readOptions(command.args, env), env, VERSION)
+      const settings = await joinCluster(createSettings(readOptions(command.args, env), env, VERSION))
       const end = await serve(settings, startNode, say)
       if (end.code === EXIT.done) say(end.message)
       else process.stderr.write(`${end.message}\n`)
