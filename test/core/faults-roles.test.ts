@@ -1,0 +1,167 @@
+// What reviews found broken in claims, grants, membership and the size of deliveries, each as it was found. docs/found-faults.md lists them.
+
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { addOutboxEntry, readDrafts } from '../../crdt-schema/drafts.ts'
+import { type Hlc, MEMBERS_DOCUMENT, draftsDocument, inboxDocument, millisToMonth, mintDraftId, mintMessageId, mintNodeId, mintRequestId } from '../../crdt-schema/ids.ts'
+import { type Person, readMessage } from '../../crdt-schema/inbox.ts'
+import { LIMITS } from '../../crdt-schema/limits.ts'
+import { addMember, removeMember } from '../../crdt-schema/members.ts'
+import { deliverOutbox } from '../../node/core/delivery.ts'
+import { putDraft } from '../../node/core/draft-calls.ts'
+import { memberCount } from '../../node/core/members.ts'
+import { sendDrafts } from '../../node/core/sending-calls.ts'
+import { KEY, type SignIn, signUp } from '../support/accounts.ts'
+import { type Cores, createTrio, pidOf } from '../support/cores.ts'
+import { type FakeDesk, START_MS, bodyOf, createFakeDesk, runHandler } from '../support/desk.ts'
+
+/** Asks for an account; the status comes when it comes. */
+const askFor = (cores: Cores, pid: number, name: string, seed: number): (() => number | undefined) => {
+  const call = cores.call(pid, { type: 'create-account', name, password: `password of ${name}` }, { key: mintRequestId(new Uint8Array(16).fill(seed)) })
+  return () => cores.core(pid).answers.get(call)?.status
+}
+
+const roles = suite('faults found in roles')
+
+roles('[COO4] a question about a grant that was lost with a link is asked again', () => {
+  for (const [from, to] of [[0, 1], [1, 0]] as const) {
+    const cores = createTrio()
+    cores.deafen(from, to)
+    const status = askFor(cores, 0, 'ann', 1)
+    cores.mend(from, to)
+    cores.run(100)
+    assert.is(status(), undefined, 'prepare or prepared was lost')
+    cores.run(900)
+    assert.is(status(), 201, `${from} to ${to}`)
+    const other = askFor(cores, 2, 'ann', 2)
+    cores.run(500)
+    assert.is(other(), 409, 'and its keys are free again')
+  }
+})
+
+roles('[COO5] a request that was lost on its way to the coordinator is sent again', () => {
+  const cores = createTrio()
+  cores.deafen(2, 0)
+  const status = askFor(cores, 2, 'ann', 1)
+  cores.mend(2, 0)
+  cores.run(2_000)
+  assert.is(status(), 201)
+})
+
+roles('[COO1] what was pulled for one claim is no answer to the next', () => {
+  const cores = createTrio()
+  cores.freeze(0)
+  cores.run(1_000) // a pause that the links survive
+  cores.wake(0)
+  const { state } = cores.core(0)
+  for (let ms = 0; state.phase !== 'ready' && ms < 5_000; ms += 50) cores.run(50)
+  assert.is(state.coordinator.role, 'follower')
+  // From here on nobody else can promise anything.
+  for (const pid of [1, 2]) cores.core(pid).isDiskStuck = true
+  const seen = new Set<string>()
+  for (let ms = 0; ms < 800; ms += 50) {
+    cores.run(50)
+    seen.add(state.coordinator.role)
+  }
+  assert.equal([...seen], ['follower', 'claiming'])
+  for (const pid of [1, 2]) cores.core(pid).isDiskStuck = false
+  cores.run(6_000)
+  assert.is(state.coordinator.role, 'coordinating')
+  assert.equal([1, 2].map(pid => cores.core(pid).state.meta.promised), [state.coordinator.epoch, state.coordinator.epoch])
+})
+
+roles('[COO1] while every node holds back, the lowest claims as if none did', () => {
+  const cores = createTrio()
+  for (const { state } of cores.all) state.meta.roleLostMs = Array.from({ length: 12 }, (_, i) => state.now.wallMs - i * 1_000)
+  cores.kill(0)
+  cores.run(4_000)
+  assert.ok(cores.core(1).state.coordinator.holdUntilMs > cores.core(1).state.now.monotonicMs && cores.core(2).state.coordinator.holdUntilMs > cores.core(2).state.now.monotonicMs, 'both hold back')
+  assert.is(cores.core(1).state.coordinator.role, 'coordinating')
+  const status = askFor(cores, 2, 'ann', 1)
+  cores.run(200)
+  assert.is(status(), 201)
+})
+
+roles.run()
+
+const membership = suite('faults found in membership')
+
+membership('[REP7] a node that joined is known and dialed after a restart of all', () => {
+  const cores = createTrio()
+  cores.edit(0, MEMBERS_DOCUMENT, doc => addMember(doc, { pid: pidOf(3), nodeId: mintNodeId(new Uint8Array(16).fill(9)), url: 'http://three.test', hlc: 1 as Hlc }))
+  cores.run(500)
+  for (const pid of [0, 1, 2]) cores.kill(pid)
+  for (const { effects } of cores.all) (effects as unknown[]).length = 0
+  cores.start(0, 1, 2)
+  cores.run(3_000)
+  for (const { effects, state } of cores.all) {
+    assert.is(memberCount(state), 4)
+    assert.ok(effects.some(effect => effect.type === 'dial' && effect.pid === 3 && effect.url === 'http://three.test'), `node ${state.meta.pid}`)
+  }
+})
+
+membership('[REP7] a removed node that stands in --peers counts no more, is not listed, not dialed and not waited for', () => {
+  const cores = createTrio({ aloneMs: null })
+  const { nodeId } = cores.core(2).state.meta
+  for (const pid of [0, 1, 2]) cores.kill(pid)
+  cores.start(0, 1)
+  cores.run(3_000)
+  assert.equal([0, 1].map(pid => cores.core(pid).state.phase), ['syncing', 'syncing'], 'what 2 knows may be missing')
+  cores.edit(0, MEMBERS_DOCUMENT, doc => removeMember(doc, nodeId, 1 as Hlc))
+  cores.run(2_000)
+  for (const pid of [0, 1]) {
+    const { state, effects } = cores.core(pid)
+    assert.is(state.phase, 'ready')
+    assert.is(memberCount(state), 2)
+    assert.equal(state.desk.nodes.map(node => node.pid).sort(), [0, 1])
+    const before = effects.length
+    cores.run(6_000)
+    assert.not.ok(effects.slice(before).some(effect => effect.type === 'dial' && effect.pid === 2))
+  }
+})
+
+membership.run()
+
+const bounds = suite('faults found in bounds')
+
+/** People, and a sender whose message to all of them is a quarter of what a commit may hold. */
+const createCrowd = (): { readonly desk: FakeDesk; readonly sender: SignIn; readonly to: readonly Person[]; readonly text: string } => {
+  const desk = createFakeDesk()
+  const people = Array.from({ length: LIMITS.recipientsMax }, (_, i) => signUp(desk, `person-${i}`))
+  const to = people.map(({ id, name }) => ({ id, name: String(name) }))
+  const [sender] = people
+  assert.ok(sender)
+  return { desk, sender: sender as SignIn, to, text: 'x'.repeat(Math.ceil(LIMITS.commitBytesMax / 4 / LIMITS.recipientsMax)) }
+}
+
+bounds('[COR3] an outbox is delivered entry by entry, no more at once than a commit holds', () => {
+  const { desk, sender, to, text } = createCrowd()
+  const drafts = draftsDocument(sender.id)
+  const ids = Array.from({ length: 6 }, (_, i) => mintMessageId(START_MS, new Uint8Array(10).fill(i + 1)))
+  desk.edit(drafts, doc => ids.forEach(id => addOutboxEntry(doc, { id, fromName: 'person-0', to, text, sentMs: START_MS })))
+  const delivered = (): readonly number[] => to.map(({ id }) => ids.filter(message => {
+    const doc = id === '' ? null : desk.document(inboxDocument(id, millisToMonth(START_MS)))
+    return doc !== null && readMessage(doc, message) !== null
+  }).length)
+  assert.is(deliverOutbox(desk, drafts).status, 'more')
+  assert.equal([...new Set(delivered())], [4], 'each entry to all of its recipients')
+  assert.is(deliverOutbox(desk, drafts).status, 'done')
+  assert.equal([...new Set(delivered())], [6])
+})
+
+bounds('[COR3] one call sends as many drafts as a commit holds; the others stay drafts', () => {
+  const { desk, sender, to, text } = createCrowd()
+  const ids = Array.from({ length: 6 }, (_, i) => mintDraftId(START_MS, new Uint8Array(10).fill(i + 1)))
+  for (const id of ids) runHandler(desk, (d, call, context) => putDraft(d, call, context, sender.id), { type: 'put-draft', id, to: to.map(({ name }) => name), text, selected: true }, { token: sender.token })
+  const send = (): { readonly sent: readonly { readonly draftId: string }[]; readonly failed: readonly { readonly code: string }[] } =>
+    bodyOf(runHandler(desk, (d, call, context) => sendDrafts(d, call, context, sender.id), { type: 'send-drafts', selected: true }, { token: sender.token, idempotencyKey: KEY })) as never
+  const { sent, failed } = send()
+  assert.is(sent.length, 4)
+  assert.equal(failed.map(({ code }) => code), ['too-many-requests', 'too-many-requests'])
+  const doc = desk.document(draftsDocument(sender.id))
+  assert.is(doc === null ? 0 : readDrafts(doc).value.filter(({ selected, discarded }) => selected && !discarded).length, 2)
+  const again = send()
+  assert.equal([again.sent.length, again.failed.length], [4, 2], 'asking again says the same')
+})
+
+bounds.run()
