@@ -2,9 +2,10 @@
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import * as Y from 'yjs'
 import { addOutboxEntry, readDrafts } from '../../crdt-schema/drafts.ts'
-import { type Hlc, MEMBERS_DOCUMENT, draftsDocument, inboxDocument, millisToMonth, mintDraftId, mintMessageId, mintNodeId, mintRequestId } from '../../crdt-schema/ids.ts'
-import { type Person, readMessage } from '../../crdt-schema/inbox.ts'
+import { type Hlc, MEMBERS_DOCUMENT, draftsDocument, inboxDocument, millisToMonth, mintDraftId, mintMessageId, mintNodeId, mintRequestId, parseAccountId } from '../../crdt-schema/ids.ts'
+import { type Person, addMessage, countSentIn, readMessage } from '../../crdt-schema/inbox.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import { addMember, removeMember } from '../../crdt-schema/members.ts'
 import { deliverOutbox } from '../../node/core/delivery.ts'
@@ -162,6 +163,48 @@ bounds('[COR3] one call sends as many drafts as a commit holds; the others stay 
   assert.is(doc === null ? 0 : readDrafts(doc).value.filter(({ selected, discarded }) => selected && !discarded).length, 2)
   const again = send()
   assert.equal([again.sent.length, again.failed.length], [4, 2], 'asking again says the same')
+})
+
+bounds('[COR3] while a commit is written and the next one is full, calls wait and are then answered', () => {
+  const cores = createTrio()
+  const { answers } = cores.core(0)
+  const created = cores.call(0, { type: 'create-account', name: 'ann', password: 'password of ann' }, { key: KEY })
+  cores.run(500)
+  const { account, session } = answers.get(created)?.body as { readonly account: { readonly id: string }; readonly session: { readonly token: string } }
+  const id = parseAccountId(account.id)
+  const drafts = id === null ? MEMBERS_DOCUMENT : draftsDocument(id)
+  const put = (n: number): number => cores.call(0, { type: 'put-draft', id: mintDraftId(START_MS, new Uint8Array(10).fill(n)), to: [], text: 'short', selected: false }, { token: session.token })
+  put(1)
+  cores.run(200)
+  cores.core(0).isDiskStuck = true
+  put(2) // is being written
+  cores.edit(0, drafts, doc => doc.getMap('settings').set('large', 'x'.repeat(LIMITS.commitBytesMax + 1)))
+  const { open } = cores.core(0).state.commits
+  const { bytes } = open
+  const waiting = put(3)
+  cores.run(200)
+  assert.is(open.bytes, bytes, 'nothing more goes into the full one')
+  cores.core(0).isDiskStuck = false
+  cores.run(500)
+  assert.is(answers.get(waiting)?.status, 200)
+})
+
+bounds('[DOC4] a message of two nodes that comes in one transaction counts once', () => {
+  const owner = parseAccountId('0a'.repeat(16))
+  const month = new Y.Doc()
+  month.getMap('messages')
+  const id = mintMessageId(START_MS, new Uint8Array(10).fill(1))
+  const copies = [1, 2].map(() => {
+    const doc = new Y.Doc()
+    addMessage(doc, { id, from: { id: owner ?? '', name: 'ann' }, to: [], text: 'once', sentMs: START_MS })
+    return Y.encodeStateAsUpdate(doc)
+  })
+  const counts: number[] = []
+  month.on('afterTransaction', (transaction: Y.Transaction) => {
+    if (owner !== null) counts.push(countSentIn(transaction, owner))
+  })
+  Y.applyUpdate(month, Y.mergeUpdates(copies))
+  assert.equal(counts, [1])
 })
 
 bounds.run()

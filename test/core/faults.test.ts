@@ -219,6 +219,29 @@ replication('[COR3] an empty node is sent what it asks for as its link drains, n
   assert.ok(Math.max(...perTick) < 3_000_000, perTick.join(' '))
 })
 
+replication('[COR5] a document that is loaded while an update for it is still being written has that update', () => {
+  const cores = createTrio({ documentMemoryBytes: 1 })
+  write(cores, 0)
+  cores.run(3_000)
+  const one = cores.core(1)
+  assert.not.ok(one.state.documents.loaded.has(DRAFTS))
+  one.isDiskStuck = true
+  write(cores, 0)
+  assert.not.ok(one.state.documents.loaded.has(DRAFTS), 'it is logged and not loaded')
+  assert.is(cores.edit(1, DRAFTS, doc => doc.getMap('settings').size), 2)
+  one.isDiskStuck = false
+})
+
+replication('[REP1] a link that comes back is no sign of a restored copy', () => {
+  const cores = createTrio()
+  for (let i = 0; i < 3; i++) {
+    cores.cut(0, 1)
+    cores.mend(0, 1)
+    cores.run(1_000)
+  }
+  assert.equal(cores.all.map(({ state }) => state.meta.boot), [1, 1, 1])
+})
+
 replication.run()
 
 const serving = suite('faults found in who may serve')
