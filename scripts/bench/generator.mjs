@@ -2,13 +2,21 @@
 // Told what to do by its parent, one job after the other; answers with latencies in ms and how long it used the CPU.
 // Kept lean, since it shares the machine with the nodes: sockets and requests by hand, no Yjs, no fetch.
 
+import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { WebSocket } from 'ws'
 import { newMessageId } from '../lib/call.mjs'
 import { createReplica, encodeEmptyAnswer, encodeHello, encodeSending, idsIn, readFrame } from './frames.mjs'
 import { summarise } from './measure.mjs'
 
-const TEXT = 'x'.repeat(100)
+/** Text that does not compress, or the disk would look better than it is: each message a stretch of this. */
+const LETTERS = randomBytes(48 * 1024).toString('base64')
+const TEXT_CHARACTERS = 100
+const writeText = () => {
+  const from = Math.floor(Math.random() * (LETTERS.length - TEXT_CHARACTERS))
+  return LETTERS.slice(from, from + TEXT_CHARACTERS)
+}
+
 const OPEN_LIMIT_MS = 10_000
 /** What was sent and not acknowledged by then is given up. */
 const STRAGGLERS_MS = 3_000
@@ -47,7 +55,7 @@ const openSender = async ({ url, account, token, name, to }) => {
   await ready
   const send = (id, onDone) => {
     waiting.push({ clock: replica.clock, onDone })
-    socket.send(encodeSending(replica, id, [name, [[to.id, to.name]], TEXT, Date.now()]))
+    socket.send(encodeSending(replica, id, [name, [[to.id, to.name]], writeText(), Date.now()]))
   }
   return { send, socket }
 }
@@ -73,7 +81,7 @@ const openCaller = async ({ url, token, to }) => {
   connection.on('close', () => onAnswer?.(0))
   const head = `POST /api/messages HTTP/1.1\r\nhost: ${hostname}:${port}\r\nauthorization: Bearer ${token}\r\ncontent-type: application/json\r\ncontent-length: `
   const send = (id, onDone) => {
-    const body = JSON.stringify({ to: [{ id: to.id }], text: TEXT, id })
+    const body = JSON.stringify({ to: [{ id: to.id }], text: writeText(), id })
     onAnswer = (status) => (status === 201 ? onDone() : onDone(new Error(`answered ${status}: ${text}`)))
     connection.write(`${head}${body.length}\r\n\r\n${body}`)
   }

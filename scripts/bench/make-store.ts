@@ -20,7 +20,8 @@ import type { CommitRecord, LoggedUpdate } from '../../node/core/events.ts'
 import type { Store } from '../../node/core/ports.ts'
 
 const DOCUMENTS_PER_COMMIT = 500
-const TEXT = 'x'.repeat(100)
+/** A hundred characters that do not compress. */
+const writeText = (seed: string): string => createHash('sha512').update(seed).digest('base64').slice(0, 50) + createHash('sha512').update(`${seed} more`).digest('base64').slice(0, 50)
 /** No node has this clientID: theirs are random. */
 const CLIENT = 77_777
 const NOW_MS = Date.UTC(new Date().getUTCFullYear(), new Date().getUTCMonth(), 1) as Millis
@@ -69,7 +70,7 @@ const writeMailbox = (index: number, before: number, messages: number): Written 
     doc.transact(() => {
       for (let i = from; i < to; i++) {
         const id = mintMessageId((NOW_MS + i * 60_000) as Millis, bytesOf(`${index} ${i}`).slice(0, 10))
-        addMessage(doc, { id, from: { id: ''.padEnd(32, '0') as AccountId, name: 'Sender' }, to: [{ id: accountId, name: shownName }], text: TEXT, sentMs: (NOW_MS + i * 60_000) as Millis })
+        addMessage(doc, { id, from: { id: ''.padEnd(32, '0') as AccountId, name: 'Sender' }, to: [{ id: accountId, name: shownName }], text: writeText(`${index} ${i}`), sentMs: (NOW_MS + i * 60_000) as Millis })
       }
     })
   add(0, before)
