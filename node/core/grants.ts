@@ -200,7 +200,7 @@ const judgeSession = (desk: Desk, grant: GrantOf<'grant-session'>): Judgement =>
   if (!directory.exists(grant.accountId)) return fail('wrong-credentials')
   if (isTooLate(desk, grant)) return fail('unknown')
   const ofRequest = directory.sessionsOfRequest(grant.requestId)
-  if (ofRequest.some(session => session.accountId !== grant.accountId)) return fail('id-reused')
+  if (ofRequest.some(({ accountId, device }) => accountId !== grant.accountId || device !== grant.session.device)) return fail('id-reused')
   // The password was changed, or its hash renewed, between the check and now: run the call again.
   if (directory.secretOf(grant.accountId)?.passwordHash !== grant.provedHash) return fail('unknown')
   if (desk.config.sessionsPerAccount > 1 || grant.takeOver) return ALLOWED

@@ -56,6 +56,14 @@ signingIn('[COO5] the key of one account’s sign-in is refused for another acco
   assert.is(signIn(desk, 'bob', { idempotencyKey: KEY }).code, 'id-reused')
 })
 
+signingIn('[COO5] the same key with another device is another request, and refused', () => {
+  const desk = createFakeDesk()
+  signUp(desk, 'alice')
+  const first = signIn(desk, 'alice', { idempotencyKey: KEY, device: 'phone' })
+  assert.is(signIn(desk, 'alice', { idempotencyKey: KEY, device: 'laptop' }).code, 'id-reused')
+  assert.is(isSignedIn(desk, first), true)
+})
+
 signingIn('[COO7] with one session the second is told so, unless it takes over', () => {
   const desk = createFakeDesk({ config: { sessionsPerAccount: 1 } })
   const first = signUp(desk, 'alice')
