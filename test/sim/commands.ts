@@ -5,7 +5,8 @@ import { type World, isWhole } from './cluster.ts'
 import type { Operation } from './history.ts'
 import type { Page } from './pages.ts'
 import type { Device, Person } from './people.ts'
-import type { SimProcess, Trap } from './process.ts'
+import type { SimProcess } from './process.ts'
+import type { Moment } from './traps.ts'
 import { ScenarioError, parseDuration, toPid } from './words.ts'
 
 export interface Commands {
@@ -122,7 +123,7 @@ export const createCommands = (world: World): Commands => {
 
   const setTrap = ([pid, moment = '', ...rest]: readonly string[]): void => {
     const count = Number(rest.find(word => /^\d+$/.test(word)) ?? 0)
-    world.process(toPid(pid)).setTrap({ moment: moment as Trap['moment'], messageType: rest.find(word => !/^\d+$/.test(word)) ?? '', count })
+    world.process(toPid(pid)).setTrap({ moment: moment as Moment, messageType: rest.find(word => !/^\d+$/.test(word)) ?? '', count })
   }
 
   // ---- people

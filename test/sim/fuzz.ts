@@ -46,7 +46,7 @@ export const createPlan = ({ seed, simulatedMs }: PlanOptions): Plan => {
   return { seed, families, text: [...header, ...withRuns(entries), ...ENDING(nodes)].join('\n') }
 }
 
-const chooseFamilies = (random: Random): FaultFamily[] => random.pick<FaultFamily[]>([['crash'], ['crash', 'pause'], ['crash', 'disk'], ['network'], ['crash', 'pause', 'network'], ['crash', 'pause', 'disk'], ['network', 'old-copy']])
+const chooseFamilies = (random: Random): FaultFamily[] => random.pick<FaultFamily[]>([['crash'], ['pause'], ['crash', 'pause'], ['crash', 'disk'], ['network'], ['crash', 'pause', 'network'], ['crash', 'pause', 'disk'], ['network', 'old-copy']])
 
 interface Entry {
   readonly atMs: number
@@ -132,8 +132,24 @@ const planFaults = (random: Random, { nodes, families, simulatedMs }: FaultPlan)
     const pid = random.integer(0, nodes - 1)
     const endMs = atMs + random.integer(50, 9_000)
     for (const [line, undo] of planFault(random, random.pick(families), pid, nodes)) entries.push({ atMs, line }, ...(undo === null ? [] : [{ atMs: endMs, line: undo }]))
+    if (entries.some(entry => entry.atMs === atMs && entry.line === `pause ${pid}`)) entries.push(...planWaking(random, { atMs, endMs, pid, nodes }))
   }
   return entries
+}
+
+/**
+ * Somebody sends through another node while one is frozen, and asks the frozen one for it just before it wakes: what it
+ * answers before it has synced is what a node must not say that does not suspect itself [LIV3].
+ */
+const planWaking = (random: Random, { atMs, endMs, pid, nodes }: { readonly atMs: number; readonly endMs: number; readonly pid: number; readonly nodes: number }): Entry[] => {
+  if (endMs - atMs < 2_000) return []
+  const person = random.pick(PEOPLE)
+  const other = (pid + random.integer(1, nodes - 1)) % nodes
+  const send = { atMs: random.integer(atMs, endMs - 1_500), line: `${person} sends "w${atMs}" to ${random.pick(EVERYBODY.filter(name => name !== person))} via ${other}` }
+  // Its connections may have died meanwhile; then nothing that waits in them tells it how long it was away.
+  const others = random.chance(0.5) ? Array.from({ length: nodes }, (_, index) => index).filter(index => index !== pid) : []
+  const blips = others.map(index => ({ atMs: endMs - random.integer(50, 400), line: `blip ${pid}-${index} 10ms` }))
+  return [send, ...blips, ...Array.from({ length: 4 }, () => ({ atMs: endMs - random.integer(0, 1_300), line: `${person} reads via ${pid}` }))]
 }
 
 /** One fault and what takes it away again. */

@@ -244,7 +244,8 @@ export const createNetwork = (schedule: Schedule, random: Random, timings: Netwo
   }
 
   const wakeAll = (): void => {
-    for (const stream of [...streams]) wake(stream)
+    // Whoever wakes reads its sockets in any order.
+    for (const stream of random.shuffle(streams)) wake(stream)
     retryDials()
   }
 

@@ -13,15 +13,17 @@ import type { NodeState } from '../../node/core/state.ts'
 import type { Config } from '../../node/core/config.ts'
 import type { CallId, ClientId, Effect, Event, LinkId, PeerIdentity } from '../../node/core/events.ts'
 import type { Call } from '../../crdt-schema/api.ts'
-import { type Pid, hashText } from '../../crdt-schema/ids.ts'
+import type { Pid } from '../../crdt-schema/ids.ts'
 import { InvariantError } from '../../crdt-schema/prelude.ts'
 import { type Clock, createClock } from './clock.ts'
 import type { FakeDisk, OpenDisk } from './disk.ts'
 import { describeFrame } from './frames.ts'
 import type { End, EndHandler, Network, Place } from './network.ts'
+import { type PasswordWorker, createPasswordWorker } from './passwords.ts'
 import type { Random } from './random.ts'
 import type { Schedule } from './schedule.ts'
 import type { Trace } from './trace.ts'
+import { type Moment, type Trap, createTrapHolder, isStoredElsewhere } from './traps.ts'
 
 export type ProcessStatus = 'running' | 'paused' | 'stopped'
 
@@ -35,14 +37,6 @@ export interface HttpRequest {
 export interface HttpAnswer {
   readonly status: number
   readonly body: unknown
-}
-
-/** A moment in a node's life at which it can be made to die; `count` such moments are let pass first. */
-export interface Trap {
-  readonly moment: 'before-send' | 'after-send' | 'before-commit' | 'after-commit' | 'before-answer' | 'after-answer' | 'after-stored-answer'
-  /** For sends: the type of a peer message that must be in the frame; empty for any. */
-  readonly messageType: string
-  readonly count: number
 }
 
 export interface SimProcess {
@@ -80,15 +74,13 @@ export interface ProcessWorld {
   onTurn(process: SimProcess): void
   /** No disk was lost since the cluster was last whole. */
   mayLoseDisk(): boolean
-  onTrap(process: SimProcess, moment: Trap['moment']): void
+  onTrap(process: SimProcess, moment: Moment): void
   /** A rule of the machine was broken: the run has failed. */
   onViolation(process: SimProcess, error: unknown): void
 }
 
 const DIAL_TIMEOUT_MS = 3_000
 const TURN_MS_MAX = 0.2
-const HASH_MS = 90
-const HASH_JOBS_MAX = 32
 
 interface Run {
   readonly number: number
@@ -102,8 +94,7 @@ interface Run {
   isTickDue: boolean
   nextId: number
   committed: number
-  hashJobs: number
-  hashFreeAtMs: number
+  readonly passwords: PasswordWorker
 }
 
 export const createProcess = (world: ProcessWorld): SimProcess => {
@@ -117,7 +108,7 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
   let runs = 0
   let identity: PeerIdentity | null = null
   let exit: SimProcess['exit'] = null
-  let trap: { readonly trap: Trap; left: number } | null = null
+  const trap = createTrapHolder()
 
   // ---- events in
 
@@ -174,12 +165,9 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
 
   // ---- effects out
 
-  const springs = (moment: Trap['moment'], messageTypes: readonly string[]): boolean => {
-    if (trap === null || trap.trap.moment !== moment) return false
-    if (trap.trap.messageType !== '' && !messageTypes.includes(trap.trap.messageType)) return false
-    trap.left -= 1
-    if (trap.left >= 0) return false
-    trap = null
+  /** Whether the node dies at this moment, because of a trap. */
+  const springs = (moment: Moment, messageTypes: readonly string[]): boolean => {
+    if (!trap.springs(moment, messageTypes)) return false
     world.onTrap(self, moment)
     trace.line(schedule.nowMs, `${place} springs its trap ${moment} ${messageTypes.join(' ')}`)
     kill('process')
@@ -234,9 +222,8 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
       case 'compact':
         return now.disk.compact(effect.document, effect.state, effect.through)
       case 'hash-password':
-        return work(now, effect.job, () => ({ type: 'password-hashed', job: effect.job, hash: hashPassword(effect.password) }))
       case 'verify-password':
-        return work(now, effect.job, () => ({ type: 'password-verified', job: effect.job, match: effect.hashes.findIndex(hash => isHashOf(hash, effect.password)), rehash: null }))
+        return now.passwords.work(effect, event => deliver(now, event))
       case 'log':
         trace.line(schedule.nowMs, `${place} ${effect.level}: ${effect.event} ${JSON.stringify(effect.fields)}`)
         return
@@ -250,7 +237,7 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
 
   const sendToPeer = (now: Run, effect: Effect & { type: 'send' }): void => {
     checkAfter(now, effect)
-    const types = trap === null ? [] : describeFrame(effect.frame)
+    const types = trap.isSet ? describeFrame(effect.frame) : []
     if (springs('before-send', types)) return
     trace.bytes(`${place} link ${effect.link}`, effect.frame)
     now.links.get(effect.link)?.send(effect.frame)
@@ -280,27 +267,6 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
     now.calls.delete(effect.call)
     springs('after-answer', [])
     if (isStoredElsewhere(now.state, effect) && world.mayLoseDisk() && springs('after-stored-answer', [])) world.disk.wipe()
-  }
-
-  /** The password worker: one job at a time, a bounded queue. */
-  const work = (now: Run, job: number, finish: () => Event): void => {
-    if (now.hashJobs >= HASH_JOBS_MAX) return deliver(now, { type: 'password-busy', job })
-    now.hashJobs += 1
-    now.hashFreeAtMs = Math.max(now.hashFreeAtMs, schedule.nowMs) + HASH_MS * (0.5 + random.next())
-    schedule.at(now.hashFreeAtMs, () => {
-      now.hashJobs -= 1
-      deliver(now, finish())
-    })
-  }
-
-  const hashPassword = (password: string): string => {
-    const salt = random.integer(0, 0xffff).toString(16)
-    return `fake:${salt}:${hashText(salt + password).slice(0, 16)}`
-  }
-
-  const isHashOf = (hash: string, password: string): boolean => {
-    const [, salt = '', digest] = hash.split(':')
-    return digest === hashText(salt + password).slice(0, 16)
   }
 
   // ---- links
@@ -360,8 +326,7 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
       isTickDue: false,
       nextId: 1,
       committed: opened.state.lastCommit,
-      hashJobs: 0,
-      hashFreeAtMs: 0
+      passwords: createPasswordWorker(schedule, random)
     }
     run = now
     status = 'running'
@@ -375,7 +340,7 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
     run = null
     status = 'stopped'
     identity = null
-    trap = null
+    trap.set(null)
     if (how === 'closed') for (const open of [...now.links.values(), ...now.clients.values(), ...now.calls.values()]) open.close()
     network.setPlace(place, how === 'no-power' ? 'no-power' : 'dead')
     if (how === 'closed') now.disk.close()
@@ -427,9 +392,7 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
     drain() {
       if (run !== null) deliver(run, { type: 'drain' })
     },
-    setTrap(next) {
-      trap = next === null ? null : { trap: next, left: next.count }
-    },
+    setTrap: trap.set,
     acceptLink(end, peer) {
       return run === null || identity === null ? null : attach(run, end, peer, false)
     },
@@ -470,19 +433,6 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
 
 export const jsonToBytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
 export const bytesToJson = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes))
-
-/**
- * Whether [REP6] says that another disk holds what this answer calls stored: some node in view is ready, not behind, and lacks
- * nothing that was acknowledged before. What it may lack of this very commit is what the fault is there to find.
- */
-const isStoredElsewhere = (state: NodeState, { body, after }: Effect & { type: 'respond' }): boolean => {
-  if (typeof body !== 'object' || body === null || !('storedOn' in body)) return false
-  return state.members.view.some(pid => {
-    const peer = state.peers.get(pid)
-    if (peer === undefined || peer.excluded || peer.holdsThrough < peer.mustHold) return false
-    return state.members.rows.get(pid)?.row.phase === 'ready' && [...peer.missing].every(seq => seq >= after)
-  })
-}
 
 const brief = (body: unknown): string => {
   const text = JSON.stringify(body) ?? ''
