@@ -185,11 +185,15 @@ const isAloneLongEnough = (node: NodeState): boolean => {
   return true
 }
 
-/** The ready nodes seen together, this one among them, and those that wait only for standing here. */
+/**
+ * The ready nodes seen together, this one among them, and those that wait only for standing here. Whoever stands here and is still in
+ * view stays: it may have become ready at the same moment, and go on alone if this node freezes before it hears so.
+ */
 const noteLastView = (node: NodeState): void => {
   const ready = readyInView(node)
-  const company = node.members.view.filter((pid) => ready.includes(pid) || node.members.rows.get(pid)?.row.isSynced === true)
-  if (company.join() === node.meta.lastView.join()) return
+  const { lastView } = node.meta
+  const company = node.members.view.filter((pid) => ready.includes(pid) || lastView.includes(pid) || node.members.rows.get(pid)?.row.isSynced === true)
+  if (company.join() === lastView.join()) return
   node.meta.lastView = company
   node.metaChanged = true
 }
