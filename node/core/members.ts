@@ -77,6 +77,14 @@ export const rowOf = (node: NodeState, pid: Pid): StateRow | null => (pid === no
 export const readyInView = (node: NodeState): readonly Pid[] =>
   node.members.view.filter((pid) => (pid === node.meta.pid ? node.phase === 'ready' : node.members.rows.get(pid)?.row.phase === 'ready'))
 
+/**
+ * Whether this node may tell a client that something is safe. Only while it is ready: the others rely on whoever was ready with them, and
+ * would start without a node that was not, and without what it acknowledged [RDY1, REP6]. While it drains, a ready node in view or a
+ * lastView of itself alone answers for that.
+ */
+export const mayAcknowledge = (node: NodeState): boolean =>
+  node.phase === 'ready' || (node.phase === 'draining' && (readyInView(node).length > 0 || node.storedLastView.join() === String(node.meta.pid)))
+
 /** Peers in view that must hold everything before it is acknowledged [REP6]. */
 export const requiredPeers = (node: NodeState): readonly Pid[] => node.members.view.filter((pid) => pid !== node.meta.pid && node.peers.get(pid)?.excluded === false)
 

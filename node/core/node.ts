@@ -17,7 +17,7 @@ import type { Effect, Event, Now } from './events.ts'
 import * as granting from './granting.ts'
 import { createDocuments, restoreHeads } from './heads.ts'
 import * as links from './links.ts'
-import { createMembers, expireRows } from './members.ts'
+import { createMembers, expireRows, mayAcknowledge } from './members.ts'
 import { createDesk, randomBytes } from './node-desk.ts'
 import * as peers from './peer-events.ts'
 import { announce, pinDirectory, suspectSelf, tendReadiness } from './readiness.ts'
@@ -70,6 +70,7 @@ const start = (node: NodeState, { config, stored, seed }: Extract<Event, { type:
   node.unclean = stored.unclean
   const seq = stored.lastCommit
   node.commits = { open: createOpenCommit(seq + 1), writing: null, committedThrough: seq, acknowledgedThrough: seq, settledThrough: seq, pending: [], lastPushed: 0, fastInRow: FAST_IN_ROW }
+  node.shown = { acknowledged: seq, settled: seq }
   restoreHeads(node.documents, stored.heads)
   node.meta = restoreMeta(node, stored.meta)
   if (config.pid !== null && node.meta.pid !== config.pid) {
@@ -139,9 +140,18 @@ const afterEvent = (node: NodeState): void => {
     granting.tendJobs(node)
     reactToChanges(node)
     replication.settle(node)
-    requests.releaseAnswers(node)
-    notifyProduct(node)
   }
+  show(node)
+}
+
+/** Lets clients know of thresholds that rose, as soon as this node may acknowledge. */
+const show = (node: NodeState): void => {
+  const { acknowledgedThrough: acknowledged, settledThrough: settled } = node.commits
+  if (!mayAcknowledge(node)) return
+  const hasRisen = node.shown.acknowledged !== acknowledged || node.shown.settled !== settled
+  if (hasRisen) node.shown = { acknowledged, settled }
+  if (hasRisen || node.waitingAnswers.length > 0) requests.releaseAnswers(node)
+  if (hasRisen) notifyProduct(node)
 }
 
 // ---- time

@@ -12,7 +12,7 @@ import type { Answer, Facts } from './desk.ts'
 import { requireDocument } from './documents.ts'
 import type { CallId, JobId } from './events.ts'
 import { askGrant } from './granting.ts'
-import { holders } from './members.ts'
+import { holders, mayAcknowledge } from './members.ts'
 import type { Calls, NodeState, PendingCall } from './state.ts'
 import { endStream, openStream } from './streams.ts'
 
@@ -131,7 +131,7 @@ const tryRespond = (node: NodeState, call: PendingCall): boolean => {
   const { done, seq } = call.answer
   const { acknowledgedThrough, settledThrough } = node.commits
   const through = done.wait === 'settled' ? settledThrough : acknowledgedThrough
-  if (done.wait !== 'nothing' && through < seq) return false
+  if (done.wait !== 'nothing' && (through < seq || !mayAcknowledge(node))) return false
   respond(node, call, done)
   return true
 }

@@ -332,6 +332,8 @@ export interface NodeState {
   readonly undelivered: Set<DocumentName>
   loadedNow: DocumentName[]
   commits: Commits
+  /** The thresholds as clients may know them: they stand still while this node may not acknowledge. */
+  shown: { readonly acknowledged: CommitNumber; readonly settled: CommitNumber }
   readonly peers: Map<Pid, Peer>
   readonly pidByLink: Map<LinkId, Pid>
   members: Members
