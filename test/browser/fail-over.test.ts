@@ -64,6 +64,7 @@ test('the node is killed while one types: focus and caret stay, no banner, and t
     await writeDraft(page, 'ben', 'sent after')
     await page.locator('li.draft textarea').press('End')
     const pid = await readNode(page)
+    const heard = [ana, ben].map(({ complaints }) => complaints.refused.length)
     await cluster.kill(pid)
     await page.keyboard.type(` kill ${round}`)
     times.push(await sendAndTime(page, text))
@@ -71,6 +72,10 @@ test('the node is killed while one types: focus and caret stay, no banner, and t
     await seeMessage(ben.page, text)
     await cluster.revive(pid)
     await cluster.waitEqual()
+    // The browser itself tells of addresses that refuse: of this kill's, at least once where the page was attached, and of no other.
+    const told = [ana, ben].map(({ complaints }, i) => complaints.refused.slice(heard[i]))
+    assert.ok((told[0]?.length ?? 0) > 0)
+    assert.equal(told.flat().filter((line) => !line.includes(`:${cluster.at(pid).port}`)), [])
   }
   console.log(`stored after the kill of the page’s node: ${times.join(', ')} ms, median ${medianOf(times)} ms`)
   assert.ok(medianOf(times) <= KILL_LIMIT_MS, `median ${medianOf(times)} ms`)
