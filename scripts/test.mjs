@@ -34,12 +34,15 @@ const readOptions = () => {
   }
 }
 
+/** What a test printed for a person to read (`print` of test/support/asking.ts): lines set in by four spaces. */
+const figuresOf = (output) => output.split('\n').filter((line) => /^ {4}\S/.test(line))
+
 const report = (tally, { name, passed, failed, ms, reason, output }) => {
   tally.passed += passed
   tally.failed += failed
   const counts = failed === 0 ? `${passed} passed` : `${passed} passed, ${failed} FAILED`
   console.log(`${failed === 0 ? 'ok  ' : 'FAIL'} ${name.padEnd(48)} ${counts.padEnd(24)} ${Math.round(ms).toString().padStart(6)} ms`)
-  if (failed === 0) return
+  if (failed === 0) return figuresOf(output).forEach((line) => console.log(line))
   tally.failures.push(`${name}: ${reason}`)
   console.log(`\n${output.trimEnd()}\n\n${name}: ${reason}\n`)
 }

@@ -19,7 +19,7 @@ fuzz(`[COR2] ${seeds.length} seeds: nothing acknowledged is lost, doubled or inv
     addFigures(figures, result)
     if (result.findings.length > 0) failures.push(describeFailure(result))
   }
-  console.log(describeFigures(figures))
+  console.log('    ' + describeFigures(figures))
   assert.is(failures.length, 0, failures.slice(0, 3).join('\n\n'))
 })
 

@@ -23,7 +23,7 @@ fuzz(`[COR2] ${seeds.length} seeds: nothing acknowledged is lost, doubled or inv
     if (result.findings.length > 0) failures.push(describeFailure(result))
     if (result.findings.length > 0 && asked !== undefined) failures.push(`the shortest plan that fails:\n${runPlan(shrinkPlan(result.plan, SHRINK_RUNS_MAX)).transcript.join('\n')}`)
   }
-  console.log(describeFigures(figures))
+  console.log('    ' + describeFigures(figures))
   assert.is(failures.length, 0, failures.slice(0, 3).join('\n\n'))
 })
 

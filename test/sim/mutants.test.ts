@@ -32,7 +32,7 @@ for (const mutant of MUTANTS) {
   mutants(`[COR2] ${mutant} is caught`, () => {
     const caught = findSeed(mutant)
     assert.is.not(caught, null, `${mutant} survived ${SEEDS_MAX} seeds: a fault, a workload or a checker is missing`)
-    console.log(`${mutant}: caught by seed ${caught?.seed}: ${caught?.finding.slice(0, 160)}`)
+    console.log(`    ${mutant}: caught by seed ${caught?.seed}: ${caught?.finding.slice(0, 160)}`)
   })
 }
 
