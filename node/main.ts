@@ -12,7 +12,7 @@ import { createAddressReader } from './adapters/http-address.ts'
 import { createHttpApi } from './adapters/http-api.ts'
 import { LIMITS_OFF, createHttpLimits } from './adapters/http-limits.ts'
 import { createHttpOperator } from './adapters/http-operator.ts'
-import { createHttpServer } from './adapters/http-server.ts'
+import { type HttpServer, createHttpServer } from './adapters/http-server.ts'
 import { openLevelStore } from './adapters/level-store.ts'
 import { createMetrics } from './adapters/metrics.ts'
 import { DEFAULT_PARAMETERS, createPasswords, parseParameters } from './adapters/passwords.ts'
@@ -54,7 +54,7 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
   const node = createNode()
   const emit = (event: Event): void => runtime.feed(event)
   const metrics = createMetrics({ describe: () => describe(node), readStoreStats: () => store.stats() })
-  const links = createLinks({ secrets: settings.secrets, protocol: PEER_PROTOCOL, url: config.url, version: VERSION, random: randomBytes, emit, log })
+  const links = createLinks({ secrets: settings.secrets, protocol: PEER_PROTOCOL, url: config.url, peerPort: settings.peerPort, version: VERSION, random: randomBytes, emit, log })
   const sockets = createSyncSockets({ emit, log, onBytes: metrics.onClientBytes })
   const api = createHttpApi({
     version: VERSION,
@@ -99,7 +99,7 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
       log('info', 'node-stopped', { exitCode })
       sockets.shutDown()
       links.shutDown()
-      void Promise.all([server.shutDown(), passwords.shutDown()]).then(() => onEnd({ code: exitCode, message: text }))
+      void Promise.all([server.shutDown(), peerServer?.shutDown(), passwords.shutDown()]).then(() => onEnd({ code: exitCode, message: text }))
     }
   })
 
@@ -114,11 +114,13 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
       createHealth({ readiness: () => readiness(node), renderMetrics: metrics.render }),
       createStaticFiles({ directory: fileURLToPath(new URL('./web', import.meta.url)), nodeUrls: () => [...nodeUrls(), ...(demoControl === undefined ? [] : [demoControl])] })
     ],
-    onPeer: links.upgrade,
+    onPeer: settings.peerPort === null ? links.upgrade : null,
     onSync: sockets.upgrade,
     log
   })
-  await listen(server.listen(settings.port, settings.host), settings, store)
+  const peerServer = settings.peerPort === null ? null : createHttpServer({ tls, nodeUrls, handlers: [], onPeer: links.upgrade, onSync: null, log })
+  await listen(server, settings.port, settings, store)
+  if (peerServer !== null && settings.peerPort !== null) await listen(peerServer, settings.peerPort, settings, store)
   runtime.start(config, randomBytes(32))
   log('info', 'node-started', { url: config.url, dataDir: shown, version: VERSION })
   return { isReady: () => readiness(node).ready, drain: () => runtime.feed({ type: 'drain' }) }
@@ -143,9 +145,9 @@ const openStore = async (dataDir: string, onDamage: (text: string) => void): Pro
 }
 
 /** Waits until the port is open; a store that will not be used is closed again. */
-const listen = async (listening: Promise<number>, { host, port, config }: Settings, store: Store): Promise<void> => {
+const listen = async (server: HttpServer, port: number, { host, config }: Settings, store: Store): Promise<void> => {
   try {
-    await listening
+    await server.listen(port, host)
   } catch (error) {
     await store.close()
     const code = (error as NodeJS.ErrnoException).code

@@ -1,4 +1,4 @@
-// The one port of a node: listens, sets the limits and headers every answer has, and gives each request to who serves its path.
+// A port of a node: listens, sets the limits and headers every answer has, and gives each request to who serves its path.
 // Refuses to know what a call, a room or a page is.
 // Keeps [COR3] (time, header bytes and connections are bounded), [COR4] (every socket has an error handler), and DESIGN 10's rules on
 // origins: browsers reach calls and rooms only from the cluster's own pages, and /peer not at all.
@@ -26,8 +26,10 @@ export interface HttpServerOptions {
   readonly nodeUrls: () => readonly string[]
   /** Asked in this order. */
   readonly handlers: readonly RequestHandler[]
-  readonly onPeer: UpgradeHandler
-  readonly onSync: UpgradeHandler
+  /** Links between nodes; null: they have a port of their own. */
+  readonly onPeer: UpgradeHandler | null
+  /** Clients' sockets; null: this port is for links alone. */
+  readonly onSync: UpgradeHandler | null
   readonly log: (level: 'warn', event: string, fields: Readonly<Record<string, string>>) => void
 }
 
@@ -49,7 +51,7 @@ const HEADERS: readonly (readonly [string, string])[] = [
 ]
 
 export const createHttpServer = (options: HttpServerOptions): HttpServer => {
-  const { tls, nodeUrls, handlers, log } = options
+  const { tls, nodeUrls, handlers, onPeer, onSync, log } = options
 
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     response.on('error', () => request.socket.destroy())
@@ -75,10 +77,10 @@ export const createHttpServer = (options: HttpServerOptions): HttpServer => {
     socket.on('error', () => socket.destroy())
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
     const { origin, host } = request.headers
-    if (path === '/peer') return origin === undefined ? refuseUnless(options.onPeer(request, socket, head), socket) : refuseUpgrade(socket, 403)
-    if (!path.startsWith('/sync/')) return refuseUpgrade(socket, 404)
+    if (path === '/peer' && onPeer !== null) return origin === undefined ? refuseUnless(onPeer(request, socket, head), socket) : refuseUpgrade(socket, 403)
+    if (!path.startsWith('/sync/') || onSync === null) return refuseUpgrade(socket, 404)
     if (origin !== undefined && !isOwnOrigin(origin, host, nodeUrls())) return refuseUpgrade(socket, 403)
-    refuseUnless(options.onSync(request, socket, head), socket)
+    refuseUnless(onSync(request, socket, head), socket)
   }
 
   const limits = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: 1_000 }

@@ -45,6 +45,8 @@ export interface LinksOptions {
   readonly protocol: number
   /** What browsers and peers are told. */
   readonly url: string
+  /** The port of every node that takes links; null: that of its URL. */
+  readonly peerPort: number | null
   readonly version: string
   readonly random: (count: number) => Uint8Array
   readonly emit: (event: Event) => void
@@ -77,7 +79,7 @@ interface Line {
 }
 
 export const createLinks = (options: LinksOptions): Links => {
-  const { emit, log } = options
+  const { emit, log, peerPort } = options
   const linesById = new Map<LinkId, Line>()
   const sockets = new Set<WebSocket>()
   /** Callers that have proven nothing yet; at most UNPROVEN_SOCKETS_MAX. */
@@ -197,7 +199,7 @@ export const createLinks = (options: LinksOptions): Links => {
       try {
         // The secret, not a certificate, says who the peer is; see isUnvouched. Masks of zeros cost neither end a pass over
         // every byte; what masks are for is a browser whose script chooses the bytes (RFC 6455, 10.3), and peers are none.
-        socket = new WebSocket(peerUrl(url), { maxPayload: LIMITS.peerFrameBytesMax, perMessageDeflate: false, rejectUnauthorized: false, generateMask: mask => void mask.fill(0) })
+        socket = new WebSocket(peerUrl(url, peerPort), { maxPayload: LIMITS.peerFrameBytesMax, perMessageDeflate: false, rejectUnauthorized: false, generateMask: mask => void mask.fill(0) })
       } catch (error) {
         log('warn', 'bad-peer-url', { peer: pid, err: String(error) })
         return emit({ type: 'dial-failed', pid, reason: 'error' })
@@ -243,8 +245,9 @@ const isRefusal = (reason: string): reason is Refusal => REFUSALS.some(refusal =
 
 const hasCode = (error: Error, code: string): boolean => 'code' in error && error.code === code
 
-const peerUrl = (url: string): URL => {
+const peerUrl = (url: string, port: number | null): URL => {
   const address = new URL('/peer', url)
+  if (port !== null) address.port = String(port)
   address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:'
   return address
 }

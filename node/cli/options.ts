@@ -80,6 +80,7 @@ export const OPTIONS = {
   bootstrap: { schema: flag, value: null, fallback: null, help: 'start a new cluster without waiting for the others; the default cluster does so by itself' },
   host: { schema: text, value: 'ADDRESS', fallback: '127.0.0.1', help: 'address to listen on' },
   port: { schema: wholeNumber(1, 65_535), value: 'N', fallback: null, help: 'port to listen on; default: that of this node in --peers' },
+  peerPort: { schema: wholeNumber(1, 65_535), value: 'N', fallback: null, help: 'a port for the links between nodes alone, the same number on every node; default: they share the port of clients' },
   url: { schema: nodeUrl, value: 'URL', fallback: null, help: 'what browsers and peers are told; default: that of this node in --peers' },
   dataDir: { schema: text, value: 'PATH', fallback: null, help: 'where the data lies; default: ./data/node-PID' },
   secretFile: { schema: text, value: 'PATH', fallback: null, help: "the cluster's secret, 16 characters or more; on loopback made once as cluster.secret beside the data directory" },

@@ -19,6 +19,8 @@ export interface Settings {
   readonly config: Config
   readonly host: string
   readonly port: number
+  /** Where links between nodes are listened for and dialed, if not on `port`. */
+  readonly peerPort: number | null
   readonly dataDir: string
   /** The cluster's secrets, the preferred one first. */
   readonly secrets: readonly Uint8Array[]
@@ -84,7 +86,7 @@ export const createSettings = (options: Options, env: Readonly<Record<string, st
     deadMs: options.deadMs
   }
   checkTimings(config)
-  return { config, host, port, dataDir, secrets, tls, proxies: options.proxies ?? [], logLevel: options.logLevel, logFormat: options.logFormat }
+  return { config, host, port, peerPort: options.peerPort === port ? null : options.peerPort, dataDir, secrets, tls, proxies: options.proxies ?? [], logLevel: options.logLevel, logFormat: options.logFormat }
 }
 
 /** A path as a person would write it from here. */

@@ -38,6 +38,7 @@ const start = async (number: number, changes: Partial<LinksOptions> = {}, cluste
     secrets: [utf8.encode('the secret of this cluster')],
     protocol: 1,
     url,
+    peerPort: null,
     version: '1.0.0',
     random: randomBytes,
     emit: event => {
