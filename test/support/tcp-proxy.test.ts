@@ -94,6 +94,24 @@ proxies('one way: what is said arrives, what is answered does not', () =>
     await until(() => received() === 'hello', 'the downward bytes')
   }))
 
+proxies('what is dropped never arrives, and healing resets the connection that lost it', () =>
+  withProxy(async ({ proxy, dial, heard }) => {
+    const whole = await dial()
+    const holed = await dial()
+    holed.socket.write('a')
+    await until(() => holed.received() === 'a', 'the first echo')
+    proxy.drop('up')
+    holed.socket.write('b')
+    await wait(40)
+    assert.is(heard(), 'a')
+    assert.is(holed.isClosed(), false)
+    proxy.heal()
+    await until(holed.isClosed, 'the reset')
+    whole.socket.write('c')
+    await until(() => whole.received() === 'c', 'a connection that lost nothing goes on')
+    assert.is(heard(), 'ac')
+  }))
+
 proxies('a delay holds each chunk that long', () =>
   withProxy(async ({ proxy, dial }) => {
     const { socket, received } = await dial()

@@ -1,6 +1,7 @@
 // A TCP proxy for one directed link, with the faults a network has: refused, cut (also in the middle of a frame),
-// silent in one or both directions, slow. A silent direction keeps its bytes and delivers them after healing, as TCP
-// does after a partition; ends of streams are held back in the same way.
+// silent in one or both directions, slow, or forgotten. A silent direction keeps its bytes and delivers them after healing, as TCP
+// does after a partition; ends of streams are held back in the same way. A dropping one loses them, as a middlebox that was
+// started anew does: its connections are silent and, once one of them has lost bytes, are reset when the fault is over.
 
 import { type Server, type Socket, connect, createServer } from 'node:net'
 
@@ -18,6 +19,8 @@ export type TcpProxy = {
   readonly heal: () => void
   /** Holds back what goes in these directions; connections stay open and new ones are accepted. */
   readonly stall: (...directions: readonly Direction[]) => void
+  /** Loses what goes in these directions; connections stay open and new ones are accepted. Healing resets those with a hole. */
+  readonly drop: (...directions: readonly Direction[]) => void
   /** Each chunk arrives this much later, in order. */
   readonly delay: (ms: number) => void
   /** Resets the open connections; new ones are accepted. */
@@ -30,6 +33,7 @@ export type TcpProxy = {
 }
 
 const HELD_BYTES_MAX = 1024 * 1024
+const BOTH: readonly Direction[] = ['up', 'down']
 
 type Chunk = { readonly dueMs: number; readonly bytes: Buffer | null } // null: the end of the stream
 type Pump = { readonly flush: () => void }
@@ -37,6 +41,9 @@ type Pump = { readonly flush: () => void }
 /** A proxy on a free loopback port to `targetPort`. */
 export const startTcpProxy = async (targetPort: number): Promise<TcpProxy> => {
   const connections = new Set<{ readonly ends: readonly Socket[]; readonly pumps: readonly Pump[] }>()
+  /** Those that lost bytes: nothing more may pass, or the rest would be read as if nothing were missing. */
+  const holed = new WeakSet<Socket>()
+  const dropping = new Set<Direction>()
   const passed = { up: 0, down: 0 }
   const stalled = new Set<Direction>()
   const cutsAt: Partial<Record<Direction, number>> = {}
@@ -78,6 +85,10 @@ export const startTcpProxy = async (targetPort: number): Promise<TcpProxy> => {
       if (heldBytes < HELD_BYTES_MAX) source.resume()
     }
     const hold = (bytes: Buffer | null): void => {
+      if (dropping.has(direction) || holed.has(sink)) {
+        holed.add(sink)
+        return
+      }
       queue.push({ dueMs: performance.now() + delayMs, bytes })
       heldBytes += bytes?.length ?? 0
       if (heldBytes >= HELD_BYTES_MAX) source.pause()
@@ -87,6 +98,8 @@ export const startTcpProxy = async (targetPort: number): Promise<TcpProxy> => {
     source.on('end', () => hold(null))
     return { flush }
   }
+
+  const isSilent = (direction: Direction): boolean => stalled.has(direction) || dropping.has(direction)
 
   const onConnection = (near: Socket): void => {
     near.on('error', () => {}) // a reset is an event here, not a failure; 'close' follows
@@ -111,11 +124,11 @@ export const startTcpProxy = async (targetPort: number): Promise<TcpProxy> => {
     // A side that vanished takes the other with it, unless the network between them is silent just now.
     near.on('close', () => {
       onClose()
-      if (!stalled.has('up') && !far.writableEnded) far.destroy()
+      if (!isSilent('up') && !far.writableEnded) far.destroy()
     })
     far.on('close', () => {
       onClose()
-      if (!stalled.has('down') && !near.writableEnded) near.destroy()
+      if (!isSilent('down') && !near.writableEnded) near.destroy()
     })
   }
 
@@ -132,7 +145,9 @@ export const startTcpProxy = async (targetPort: number): Promise<TcpProxy> => {
     isRefusing = false
     delayMs = 0
     stalled.clear()
+    dropping.clear()
     for (const { ends, pumps } of connections) {
+      if (ends.some((end) => holed.has(end))) for (const end of ends) end.destroyed || end.resetAndDestroy()
       for (const pump of pumps) pump.flush()
       if (ends.some((end) => end.destroyed)) for (const end of ends) end.destroy()
     }
@@ -144,7 +159,10 @@ export const startTcpProxy = async (targetPort: number): Promise<TcpProxy> => {
     connectionCount: () => connections.size,
     heal,
     stall: (...directions) => {
-      for (const direction of directions.length === 0 ? (['up', 'down'] as const) : directions) stalled.add(direction)
+      for (const direction of directions.length === 0 ? BOTH : directions) stalled.add(direction)
+    },
+    drop: (...directions) => {
+      for (const direction of directions.length === 0 ? BOTH : directions) dropping.add(direction)
     },
     delay: (ms) => {
       delayMs = ms
