@@ -75,6 +75,8 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
     'close-link': ({ link, reason }) => links.close(link, reason),
     'client-send': ({ client, frame }) => sockets.send(client, frame),
     'client-close': ({ client, code, reason }) => sockets.close(client, code, reason),
+    'client-pause': ({ client }) => sockets.pause(client),
+    'client-resume': ({ client }) => sockets.resume(client),
     respond: effect => void (operator.respond(effect) || api.respond(effect)),
     stream: api.stream,
     'stream-end': ({ call }) => api.endStream(call),

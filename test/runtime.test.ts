@@ -38,7 +38,7 @@ const start = (play: (event: Event) => readonly Effect[]): World => {
   }
   const note = (effect: Effect): void => void trace.push(effect.type === 'log' ? `-> ${effect.event}` : `-> ${effect.type}`)
   const hands: Hands = {
-    identify: note, dial: note, send: note, 'close-link': note, 'client-send': note, 'client-close': note, respond: note, stream: note, 'stream-end': note, log: note,
+    identify: note, dial: note, send: note, 'close-link': note, 'client-send': note, 'client-close': note, 'client-pause': note, 'client-resume': note, respond: note, stream: note, 'stream-end': note, log: note,
     'hash-password': ({ job }) => runtime.feed({ type: 'password-busy', job }),
     'verify-password': note
   }

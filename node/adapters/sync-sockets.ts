@@ -38,6 +38,9 @@ export interface SyncSockets {
   /** Takes over an upgrade request below /sync/, or names the HTTP status that refuses it. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): 'taken' | 400
   send(client: ClientId, frame: Uint8Array): void
+  /** Reads nothing more of this client until `resume`. */
+  pause(client: ClientId): void
+  resume(client: ClientId): void
   /** Closes with a code of [SYN4]; the core hears nothing of this client any more. */
   close(client: ClientId, code: number, reason: string): void
   /** Closes what is left with 1012 and stops the pings. */
@@ -75,6 +78,7 @@ export const createSyncSockets = ({ emit, log, onBytes }: SyncSocketsOptions): S
   /** Forgets a client, so that nothing of it reaches the core any more, and hangs up. */
   const hangUp = (client: Client, code: number, reason: string): void => {
     clients.delete(client.id)
+    client.socket.resume() // or the answer to this close would never be read
     client.socket.close(code, reason)
     setTimeout(() => client.socket.terminate(), CLOSE_MS).unref()
   }
@@ -115,7 +119,7 @@ export const createSyncSockets = ({ emit, log, onBytes }: SyncSocketsOptions): S
 
   const pings = setInterval(() => {
     for (const client of clients.values()) {
-      if (!client.isAlive) client.socket.terminate()
+      if (!client.isAlive && !client.socket.isPaused) client.socket.terminate() // whose pongs nobody reads is not dead
       client.isAlive = false
       client.socket.ping()
     }
@@ -144,6 +148,8 @@ export const createSyncSockets = ({ emit, log, onBytes }: SyncSocketsOptions): S
       client.isFull = true
       emit({ type: 'client-full', client: id })
     },
+    pause: id => clients.get(id)?.socket.pause(),
+    resume: id => clients.get(id)?.socket.resume(),
     close: (id, code, reason) => {
       const client = clients.get(id)
       if (client !== undefined) hangUp(client, code, reason)

@@ -11,7 +11,7 @@ import type { ClientId, Event } from './events.ts'
 import { keepAlive, noteAllRooms, noteRoom, tellNodes, tellRooms, tellStored } from './notes.ts'
 import { resumeDeliveries } from './outboxes.ts'
 import { broadcast, greet, readInput, tendAllowances } from './rooms.ts'
-import { type Clients, type Socket, addSocket, closeSocket, createClientState, createSocket, dropSocket, flushSocket, isServing } from './sockets.ts'
+import { type Clients, type Socket, addSocket, closeSocket, createClientState, createSocket, dropSocket, flushSocket, isServing, pace } from './sockets.ts'
 
 export type { Clients } from './sockets.ts'
 
@@ -19,7 +19,8 @@ const SOCKETS_MAX = 10_000
 const SOCKETS_PER_ACCOUNT_MAX = 256
 const SOCKETS_PER_ROOM_MAX = 32
 /** Frames that wait on one socket: a first sync and some more. */
-const INPUT_FRAMES_MAX = 1_024
+/** What came before the shell stopped reading (sockets.ts) may still arrive: a segment full of small frames. */
+const INPUT_FRAMES_MAX = 4_096
 const INPUT_BYTES_MAX = LIMITS.firstSyncFrameBytesMax + 1024 * 1024
 /** How long a document may take to load before the page is sent to another node. */
 const LOAD_PATIENCE_MS = 10_000
@@ -94,6 +95,7 @@ const proceed = (desk: Desk, clients: Clients, socket: Socket): void => {
 const proceedWithInput = (desk: Desk, clients: Clients, socket: Socket): void => {
   readInput(desk, clients, socket)
   if (!clients.sockets.has(socket.id)) return
+  pace(desk, socket)
   tellNodes(desk, socket)
   flushSocket(desk, clients, socket)
   tellStored(desk, socket)

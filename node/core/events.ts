@@ -133,6 +133,9 @@ export type Effect =
   // clients
   | { readonly type: 'client-send'; readonly client: ClientId; readonly frame: Uint8Array; readonly after: CommitNumber }
   | { readonly type: 'client-close'; readonly client: ClientId; readonly code: number; readonly reason: string }
+  /** Read nothing more from it until `client-resume`: TCP then slows it down [COR3] [DEL3]. */
+  | { readonly type: 'client-pause'; readonly client: ClientId }
+  | { readonly type: 'client-resume'; readonly client: ClientId }
   // HTTP: `problem` is set when status is an error; `body` is JSON-able or null
   | { readonly type: 'respond'; readonly call: CallId; readonly status: number; readonly body: unknown; readonly retryAfterSeconds: number | null; readonly after: CommitNumber }
   /** One server-sent event on a call that asked for the stream; the call stays open until `stream-end`. */

@@ -43,6 +43,8 @@ export interface Socket {
   /** Frames not handled yet, oldest first; bounded in number and bytes. */
   readonly input: Uint8Array[]
   inputBytes: number
+  /** So much waits that the shell was told to read no more. */
+  isPaused: boolean
   /** Documents pinned for the oldest frame, which waits until all are loaded. */
   lacks: DocumentName[]
   /** The sending rate was passed: nothing is read before this [DEL3]. */
@@ -123,7 +125,7 @@ export type SocketOrigin = Pick<Socket, 'id' | 'token' | 'account' | 'document' 
 export const createSocket = (origin: SocketOrigin, nowMs: number): Socket => ({
   ...origin,
   status: 'waiting', sinceMs: nowMs, session: null,
-  input: [], inputBytes: 0, lacks: [], readFromMs: 0,
+  input: [], inputBytes: 0, isPaused: false, lacks: [], readFromMs: 0,
   output: [], outputBytes: 0, isFull: false, missed: null,
   isSynced: false, hasSynced: false, gaps: 0,
   applied: 0, unsettled: [], settled: 0, told: { count: 0, pids: [] },
@@ -166,6 +168,22 @@ export const closeSocket = (desk: Desk, clients: Clients, socket: Socket, code: 
   if (!clients.sockets.has(socket.id)) return
   dropSocket(desk, clients, socket)
   desk.emit({ type: 'client-close', client: socket.id, code, reason })
+}
+
+// ---- the way in
+
+const PAUSE_FRAMES = 256
+const PAUSE_BYTES = 1024 * 1024
+const RESUME_FRAMES = 64
+const RESUME_BYTES = 256 * 1024
+
+/** Has the shell read no more of a client while much of it waits, and go on when little does [COR3]. */
+export const pace = (desk: Desk, socket: Socket): void => {
+  const { input, inputBytes, isPaused } = socket
+  const isOver = input.length > (isPaused ? RESUME_FRAMES : PAUSE_FRAMES) || inputBytes > (isPaused ? RESUME_BYTES : PAUSE_BYTES)
+  if (isOver === isPaused) return
+  socket.isPaused = isOver
+  desk.emit({ type: isOver ? 'client-pause' : 'client-resume', client: socket.id })
 }
 
 // ---- the way out

@@ -190,4 +190,21 @@ test('[COR4] a socket that breaks costs only itself', async () => {
   await detach(other)
 })
 
+test('[COR3] a paused client is not read, and loses nothing', async () => {
+  const socket = await attach('abc/drafts')
+  const { client } = await next('client-up')
+  sockets.send(client, new Uint8Array(2))
+  socket.send(Uint8Array.of(0))
+  assert.equal((await next('client-frame')).frame, Uint8Array.of(0))
+  sockets.pause(client)
+  for (let sent = 1; sent <= 64; sent++) socket.send(new Uint8Array(16 * 1024).fill(sent))
+  await new Promise(resolve => setTimeout(resolve, 100))
+  assert.ok(events.filter(({ type }) => type === 'client-frame').length < 16, 'what was under way may still come, the rest waits at the client')
+  sockets.resume(client)
+  for (let sent = 1; sent <= 64; sent++) assert.is((await next('client-frame')).frame[0], sent)
+  sockets.pause(client)
+  sockets.close(client, 4401, 'session ended')
+  assert.is((await once(socket, 'close'))[0], 4401)
+})
+
 test.run()

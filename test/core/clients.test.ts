@@ -121,7 +121,7 @@ entering('[COR3] a room takes so many sockets, a socket so many frames', () => {
   assert.equal(pages.map(({ closed }) => closed).filter(code => code !== null), [1013])
   world.setPhase('syncing')
   const [page] = pages
-  for (let i = 0; i < 1_100; i++) page?.send(encodeUpdate(new Uint8Array([0, 0])))
+  for (let i = 0; i < 4_100; i++) page?.send(encodeUpdate(new Uint8Array([0, 0])))
   assert.is(page?.closed, 1013)
 })
 
@@ -267,6 +267,25 @@ saying('[DEL3] above the sending rate a socket is read more slowly, and nothing 
   assert.ok(arrived() >= 60 && arrived() < 100, `${arrived()} at once`)
   world.pass(10_000)
   assert.is(arrived(), ids.length)
+  assert.is(page.closed, null)
+})
+
+saying('[COR3] of a client with much waiting nothing more is read, until little waits', () => {
+  const { world, alice, bob } = createTown()
+  const page = connectDrafts(world, alice)
+  for (let sent = 0; sent < 200; sent++) sendTo(page, bob) // at 20 a second, after the first 60
+  createDraft(page.doc, { id: draftId, editedMs: START_MS, text: '' })
+  const type = (count: number): void => { for (let typed = 0; typed < count; typed++) draftText(page.doc, draftId)?.insert(0, 'a') }
+  type(100)
+  assert.is(page.isPaused, false)
+  type(100)
+  assert.is(page.isPaused, true)
+  world.pass(5_000)
+  assert.is(page.isPaused, true, 'it goes on with some distance, not at every frame')
+  world.pass(5_000)
+  assert.is(page.isPaused, false)
+  assert.is(held(world, inboxDocument(bob.id, month)).getMap('messages').size, 200)
+  assert.is(draftText(held(world, draftsDocument(alice.id)), draftId)?.length, 200)
   assert.is(page.closed, null)
 })
 

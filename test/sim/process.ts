@@ -197,6 +197,9 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
         trace.bytes(`${place} client ${effect.client}`, effect.frame)
         now.clients.get(effect.client)?.send(effect.frame)
         return
+      case 'client-pause':
+      case 'client-resume':
+        return // ends of the fake network take in all that was sent
       case 'client-close':
         trace.line(schedule.nowMs, `${place} closes client ${effect.client}: ${effect.code} ${effect.reason}`)
         now.clients.get(effect.client)?.close(effect.code)

@@ -47,6 +47,8 @@ export interface Page {
   frames: number
   keepAlives: number
   closed: number | null
+  /** The node reads no more of it for now. */
+  isPaused: boolean
   /** Sends raw bytes. */
   send(frame: Uint8Array): void
   close(): void
@@ -189,7 +191,7 @@ const createPage = (world: SocketDesk, doc: Y.Doc, forget: (id: number) => void)
     if (origin !== 'node') page.send(encodeUpdate(update))
   }
   const page: Page & { receive(effect: Effect): void } = {
-    id, doc, notes: [], frames: 0, keepAlives: 0, closed: null,
+    id, doc, notes: [], frames: 0, keepAlives: 0, closed: null, isPaused: false,
     send: frame => {
       if (page.closed === null) world.run(() => clients.onClientFrame(world.desk, world.clients, { type: 'client-frame', client: id, frame }))
     },
@@ -203,6 +205,7 @@ const createPage = (world: SocketDesk, doc: Y.Doc, forget: (id: number) => void)
         page.closed = effect.code
         doc.off('update', onUpdate)
       }
+      if (effect.type === 'client-pause' || effect.type === 'client-resume') page.isPaused = effect.type === 'client-pause'
       if (effect.type !== 'client-send') return
       const note = decodeServerNote(effect.frame)
       if (note !== null) return void page.notes.push(note)
