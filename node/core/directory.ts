@@ -7,9 +7,9 @@
 import type * as Y from 'yjs'
 import { parseAccountRequestEntry, parseSecretEntry, readAccountRequests, readClaim, readClaims } from '../../crdt-schema/accounts.ts'
 import { readEntries, readEntry } from '../../crdt-schema/entries.ts'
-import { type AccountId, type Day, type DocumentName, type NodeId, parseAccountId, parseDocumentName, parseSessionId, type SessionId } from '../../crdt-schema/ids.ts'
+import { type AccountId, type Day, type DocumentName, type Hlc, type NodeId, parseAccountId, parseDocumentName, parseSessionId, type SessionId } from '../../crdt-schema/ids.ts'
 import { type MemberRow, readExpired, readMembers } from '../../crdt-schema/members.ts'
-import { readSession, readSessions } from '../../crdt-schema/sessions.ts'
+import { type Session, readSession, readSessions } from '../../crdt-schema/sessions.ts'
 import { createAccountIndex } from './account-index.ts'
 import { createNameIndex } from './name-index.ts'
 import { createSessionIndex } from './session-index.ts'
@@ -19,9 +19,11 @@ export interface DirectoryNews {
   readonly endedSessions: readonly SessionId[]
   readonly removedAccounts: readonly AccountId[]
   readonly expiredDays: readonly Day[]
+  /** The latest hlc of what was written; 0 when nothing was [CLK1]. */
+  readonly latestHlc: Hlc
 }
 
-const NO_NEWS: DirectoryNews = { endedSessions: [], removedAccounts: [], expiredDays: [] }
+const NO_NEWS: DirectoryNews = { endedSessions: [], removedAccounts: [], expiredDays: [], latestHlc: 0 as Hlc }
 
 export const createDirectory = () => {
   const accounts = createAccountIndex()
@@ -70,38 +72,37 @@ export const createDirectory = () => {
     const { doc } = transaction
     switch (parseDocumentName(name)?.kind) {
       case 'names': {
-        for (const key of [...changedKeys(transaction, 'claims'), ...changedKeys(transaction, 'released')]) {
-          const claim = readClaim(doc, key)
-          if (claim !== null) names.setClaim(claim)
-        }
-        return NO_NEWS
+        const claims = [...changedKeys(transaction, 'claims'), ...changedKeys(transaction, 'released')].map(key => readClaim(doc, key)).filter(claim => claim !== null)
+        claims.forEach(names.setClaim)
+        return { ...NO_NEWS, latestHlc: latestOf(claims) }
       }
       case 'accounts': {
-        for (const key of changedKeys(transaction, 'secrets')) {
-          const secret = readEntry(doc, 'secrets', key, parseSecretEntry)
-          if (secret !== null) accounts.setSecret(secret)
-        }
-        for (const key of changedKeys(transaction, 'requests')) {
-          const request = readEntry(doc, 'requests', key, parseAccountRequestEntry)
-          if (request !== null) accounts.setRequest(request)
-        }
+        const secrets = changedKeys(transaction, 'secrets').map(key => readEntry(doc, 'secrets', key, parseSecretEntry)).filter(secret => secret !== null)
+        secrets.forEach(accounts.setSecret)
+        const requests = changedKeys(transaction, 'requests').map(key => readEntry(doc, 'requests', key, parseAccountRequestEntry)).filter(request => request !== null)
+        requests.forEach(accounts.setRequest)
         const removedAccounts = toAccountIds(changedKeys(transaction, 'removed')).filter(id => !accounts.isRemoved(id))
         removedAccounts.forEach(setRemoved)
-        return { ...NO_NEWS, removedAccounts }
+        return { ...NO_NEWS, removedAccounts, latestHlc: latestOf([...secrets, ...requests]) }
       }
       case 'sessions': {
         const endedSessions: SessionId[] = []
+        const written: Session[] = []
         for (const key of new Set([...changedKeys(transaction, 'granted'), ...changedKeys(transaction, 'ended')])) {
           const id = parseSessionId(key)
           const session = id === null ? null : readSession(doc, id)
           if (session === null) continue
           if (session.ended && sessions.session(session.id)?.ended !== true) endedSessions.push(session.id)
           sessions.setSession(session)
+          written.push(session)
         }
-        return { ...NO_NEWS, endedSessions }
+        return { ...NO_NEWS, endedSessions, latestHlc: latestOf(written) }
       }
-      case 'members':
-        return { ...NO_NEWS, expiredDays: setMembers(doc) }
+      case 'members': {
+        const expired = setMembers(doc)
+        const written = new Set(changedKeys(transaction, 'nodes'))
+        return { ...NO_NEWS, expiredDays: expired, latestHlc: latestOf(members.filter(({ pid, nodeId }) => written.has(`${pid}/${nodeId}`))) }
+      }
       default:
         return NO_NEWS
     }
@@ -175,3 +176,5 @@ const changedKeys = (transaction: Y.Transaction, root: string): string[] => {
   for (const [type, keys] of transaction.changed) if (Object.is(type, map)) return [...keys].filter(key => key !== null)
   return []
 }
+
+const latestOf = (facts: readonly { readonly hlc: Hlc }[]): Hlc => facts.reduce<Hlc>((latest, { hlc }) => (hlc > latest ? hlc : latest), NO_NEWS.latestHlc)

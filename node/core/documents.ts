@@ -2,12 +2,13 @@
 // Keeps [COR5] (complete before anything about it is answered, never unloaded with something uncommitted), [DOC6], [DOC8], [REP4], [STO4].
 
 import * as Y from 'yjs'
-import { type DocumentName, MEMBERS_DOCUMENT, parseDocumentName } from '../../crdt-schema/ids.ts'
+import { type DocumentName, MEMBERS_DOCUMENT, type Pid, parseDocumentName } from '../../crdt-schema/ids.ts'
 import { countSent, countSentIn } from '../../crdt-schema/inbox.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
 import { logOwn, logReceived, logRemoval } from './commits.ts'
 import { addDigest, digestOfDocument, digestOfTransaction } from './digest.ts'
 import { setDigest, setMessages } from './heads.ts'
+import { noteRemoteHlc } from './remote-clocks.ts'
 import { type LoadedDocument, type NodeState, log } from './state.ts'
 
 /** Rows that a document may gather before they are rewritten as one. */
@@ -146,16 +147,18 @@ export const applyFromClient = (node: NodeState, name: DocumentName, update: Uin
 }
 
 /**
- * Takes in what a peer sent: logged, and applied now if the document is in memory, otherwise when someone needs it or soon in the
+ * Takes in what `from` wrote or sent: logged, and applied now if the document is in memory, otherwise when someone needs it or soon in the
  * background [REP4]. 'as-own': pushed on to all in view, because nobody else answers for it. Returns whether something it builds on is
  * missing here [REP5], or 'bad' if it does not decode: then nothing of it is kept.
  */
-export const receiveUpdate = (node: NodeState, name: DocumentName, update: Uint8Array, logged: 'as-received' | 'as-own'): 'complete' | 'gap' | 'bad' => {
+export const receiveUpdate = (node: NodeState, from: Pid, name: DocumentName, update: Uint8Array, logged: 'as-received' | 'as-own'): 'complete' | 'gap' | 'bad' => {
   if (isGone(node, name)) return 'complete'
   const { documents } = node
   if (!documents.heads.has(name) && isDirectoryDocument(name)) findDocument(node, name)
+  const newsBefore = node.news.length
   const outcome = applyFromPeer(node, name, update)
   if (outcome === 'bad') return outcome
+  for (const { latestHlc } of node.news.slice(newsBefore)) noteRemoteHlc(node, from, name, latestHlc)
   if (logged === 'as-own') logOwn(node, name, update)
   else logReceived(node, name, update)
   documents.loading.get(name)?.updates.push(update)

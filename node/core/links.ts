@@ -22,7 +22,7 @@ export const createPeer = (pid: Pid, url: string): Peer => ({
   dialing: false, nextDialMs: 0, dialAttempt: 0, refusals: 0, refusal: null, lastHeardMs: -Infinity, roundTripMs: 0, left: false,
   fragments: [], queue: [], queuedBytes: 0, queueAfter: 0, heldPush: 0, heldAbove: new Map(), settledThrough: 0,
   excluded: false, unacknowledged: new Map(), missing: new Set(), missingThrough: 0, holdsThrough: 0, mustHold: 0,
-  pull: null, claimPull: null, synced: false, comparedMs: -Infinity, pulledMs: -Infinity
+  pull: null, claimPull: null, synced: false, comparedMs: -Infinity, pulledMs: -Infinity, aheadReportedMs: -Infinity
 })
 
 /**
@@ -216,7 +216,7 @@ export const hasRoom = (node: NodeState, to: Pid): boolean => {
  * hello on they are subscribed, so what they pull later misses nothing [RDY2].
  */
 export const directPeers = (node: NodeState): readonly Peer[] =>
-  [...node.peers.values()].filter((peer) => peer.link !== null && peer.helloSeen && !peer.full && (node.members.routes.get(peer.pid) ?? peer.pid) === peer.pid)
+  [...node.peers.values()].filter((peer) => peer.link !== null && peer.helloSeen && isSubscribed(peer) && !peer.full && (node.members.routes.get(peer.pid) ?? peer.pid) === peer.pid)
 
 /** Takes in pushes of a peer that were above a hole and are not any more, after `heldPush` rose. */
 export const closeHoles = (peer: Peer): void => {

@@ -68,7 +68,7 @@ export const onPush = (node: NodeState, from: Pid, push: Push): 'gap' | 'complet
   let outcome: 'gap' | 'complete' = 'complete'
   const updates = push.updates.filter(({ document }) => !isGone(node, document))
   for (const { document, update } of updates) {
-    const received = receiveUpdate(node, document, update, isAnsweredFor ? 'as-received' : 'as-own')
+    const received = receiveUpdate(node, push.origin, document, update, isAnsweredFor ? 'as-received' : 'as-own')
     if (received === 'bad') return 'bad'
     if (received === 'gap') outcome = 'gap'
   }

@@ -200,6 +200,8 @@ export interface Peer {
   comparedMs: number
   /** When a pull from it last ended. */
   pulledMs: number
+  /** When a fact it sent was last reported as far ahead of cluster time [CLK1]. */
+  aheadReportedMs: number
 }
 
 export interface RowSeen {

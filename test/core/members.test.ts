@@ -2,7 +2,7 @@
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Hlc, MEMBERS_DOCUMENT, createEpoch, mintNodeId } from '../../crdt-schema/ids.ts'
+import { type Hlc, MEMBERS_DOCUMENT, type NodeId, createEpoch, mintNodeId } from '../../crdt-schema/ids.ts'
 import { addMember } from '../../crdt-schema/members.ts'
 import type { StateRow } from '../../crdt-schema/peer-wire.ts'
 import { createPeer } from '../../node/core/links.ts'
@@ -226,6 +226,27 @@ machine('[LIV2] with one link cut the third node carries what the two have for e
   assert.is(state.commits.acknowledgedThrough, state.commits.committedThrough)
   assert.ok(cores.spoken.some(({ from, to, message }) => from === 1 && to === 2 && message.type === 'relay' && message.to === 0), 'its acknowledgement went through 2')
   assert.is(cores.core(1).state.directory.members().some(({ pid }) => pid === 5), true)
+})
+
+machine('[CLK1] a fact from far ahead is stored, not adopted, and reported once with who sent it', () => {
+  const cores = createTrio()
+  const reports = (pid: number): readonly unknown[] =>
+    cores.core(pid).effects.flatMap((effect) => (effect.type === 'log' && effect.event === 'clock-ahead' ? [[effect.fields['peer'], effect.fields['document']]] : []))
+  const nowMs = Date.UTC(2026, 4, 10, 12) + cores.nowMs
+  const write = (pid: number, aheadMs: number, nodeId: NodeId | undefined): void => {
+    if (nodeId === undefined) throw new Error('no node id')
+    cores.edit(1, MEMBERS_DOCUMENT, (doc) => addMember(doc, { pid: pidOf(pid), nodeId, url: urlOf(pid), hlc: ((nowMs + aheadMs) * 1024) as Hlc }))
+    cores.run(100)
+  }
+  write(5, 4 * 60_000, NODE_IDS[3])
+  assert.equal([0, 1, 2].map(reports), [[], [], []], 'less than five minutes is nothing')
+  write(6, 86_400_000, NODE_IDS[4])
+  write(7, 86_400_000, mintNodeId(new Uint8Array(16).fill(77)))
+  assert.equal([0, 1, 2].map(reports), [[[1, MEMBERS_DOCUMENT]], [], [[1, MEMBERS_DOCUMENT]]], 'who wrote it knows, the others say it once')
+  for (const { state } of cores.all) {
+    assert.ok(state.directory.members().some(({ pid }) => pid === 7), 'stored')
+    assert.ok(state.meta.hlc < (nowMs + 60_000) * 1024, 'not adopted')
+  }
 })
 
 machine('[RDY2] an empty node that joins has the promise and the grants under way before it is ready', () => {

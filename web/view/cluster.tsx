@@ -266,6 +266,7 @@ const EVENT_WORDS: Readonly<Record<string, string>> = {
   joined: 'has joined',
   removed: 'was removed',
   behind: 'is behind',
+  'clock-ahead': 'has a clock far ahead',
 }
 const EVENTS_MAX = 20
 
