@@ -27,13 +27,26 @@ const NODE_ENTRIES = {
   'node/adapters/password-worker.ts': 'password-worker.js',
 }
 
-/** Builds node.js and password-worker.js into `outdir`; resolves to the entry points that were missing. */
-export const buildNode = async ({ root, outdir }) => {
+/** Puts another file in the place of node/runtime.ts, as node/main.ts imports it. */
+const replaceRuntime = (file) => ({
+  name: 'runtime of a test build',
+  setup: (build) => build.onResolve({ filter: /\/runtime\.ts$/ }, ({ importer }) => (/[\\/]node[\\/]main\.ts$/.test(importer) ? { path: file } : undefined)),
+})
+
+/**
+ * Builds node.js and password-worker.js into `outdir`; resolves to the entry points that were missing.
+ * `runtime`: a file that takes the place of node/runtime.ts, for a test build (test/support/failpoint-runtime.ts).
+ *
+ * @param {{ root: string, outdir: string, runtime?: string | null }} options
+ * @returns {Promise<string[]>}
+ */
+export const buildNode = async ({ root, outdir, runtime = null }) => {
   const present = Object.entries(NODE_ENTRIES).filter(([entry]) => existsSync(join(root, entry)))
   mkdirSync(outdir, { recursive: true })
   for (const [entry, name] of present) {
     const output = await esbuild.build({
       ...nodeOptions,
+      plugins: runtime === null ? [] : [replaceRuntime(runtime)],
       entryPoints: [join(root, entry)],
       outfile: join(outdir, name),
       sourcemap: true,

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { FAILPOINTS_VARIABLE } from '../support/failpoints.ts'
 
 const ROOT = process.env['STARLING_ROOT'] ?? process.cwd()
 const WEB = join(ROOT, 'dist/web')
@@ -29,6 +30,11 @@ bundles('the node bundles no yjs of its own', () => {
   const program = readFileSync(join(ROOT, 'dist/node.js'), 'utf8')
   assert.is(countIn(program, MARK_OF_YJS), 0)
   assert.match(program, /from "yjs"/)
+})
+
+bundles('the node that ships has no failpoints', () => {
+  const program = readFileSync(join(ROOT, 'dist/node.js'), 'utf8')
+  assert.is(countIn(program, FAILPOINTS_VARIABLE) + countIn(program, 'prepare-sent-first'), 0)
 })
 
 bundles('the page holds exactly one yjs', () => {

@@ -20,6 +20,8 @@ export type ClusterOptions = {
   readonly proxied?: boolean
   /** Start no node yet. */
   readonly idle?: boolean
+  /** Another build of the node than dist/node.js. */
+  readonly program?: string
 }
 
 export type Cluster = Awaited<ReturnType<typeof startCluster>>
@@ -27,7 +29,7 @@ export type Cluster = Awaited<ReturnType<typeof startCluster>>
 const DIGEST_LIMIT_MS = 20_000
 
 /** Starts `size` (3) nodes and waits until all are ready. Call `close()` at the end; it is also done at exit. */
-export const startCluster = async ({ size = 3, flags = [], env = {}, proxied = false, idle = false }: ClusterOptions = {}) => {
+export const startCluster = async ({ size = 3, flags = [], env = {}, proxied = false, idle = false, program = join(process.env['STARLING_ROOT'] ?? process.cwd(), 'dist/node.js') }: ClusterOptions = {}) => {
   const directory = mkdtempSync(join(tmpdir(), 'starling-cluster-'))
   const ports = await findFreePorts(size)
   const proxies = new Map<string, TcpProxy>()
@@ -37,7 +39,7 @@ export const startCluster = async ({ size = 3, flags = [], env = {}, proxied = f
     }
   }
   const nodes = createNodes({
-    program: join(process.env['STARLING_ROOT'] ?? process.cwd(), 'dist/node.js'),
+    program,
     directory,
     ports,
     flags: ['--rate-limits', 'off', ...flags],

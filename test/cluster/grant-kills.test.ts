@@ -1,0 +1,33 @@
+// The coordinator is killed at each named step of a grant, once each: never two owners of a name, and a repeat says what
+// the first answer said. The counts of FAULTS P3 are in grant-kills.long.test.ts.
+// The node of this test is a build of its own with failpoints; test/cluster/bundles.test.ts shows that dist has none.
+
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createRandom } from '../sim/random.ts'
+import { print, showTimes } from '../support/asking.ts'
+import { FAILPOINTS } from '../support/failpoints.ts'
+import { type GrantKill, playGrantKill, startFailpointCluster } from '../support/grant-kills.ts'
+import { checkRoles } from '../support/roles.ts'
+
+/** Those after which it is not clear at once whether the name was granted; all of them run long. */
+const SHORT = FAILPOINTS.filter((failpoint) => ['prepare-sent-first', 'prepared-second', 'before-commit', 'committed', 'push-sent-first', 'stored-second'].includes(failpoint))
+
+const kills = suite<{ world: Awaited<ReturnType<typeof startFailpointCluster>> }>('kills inside a grant')
+
+kills.before(async (context) => {
+  context.world = await startFailpointCluster()
+})
+kills.after(({ world }) => world.cluster.close())
+
+kills('[COO4] the coordinator dies inside a grant: one owner, and the repeat says the same', async ({ world }) => {
+  const random = createRandom('grant-kills')
+  const plays: GrantKill[] = []
+  for (const failpoint of SHORT) plays.push(await playGrantKill(world, failpoint, failpoint, random))
+  assert.equal(plays.flatMap(({ findings }) => findings), [])
+  checkRoles(world.cluster)
+  print(`killed at ${SHORT.length} of ${FAILPOINTS.length} steps; both had their answer after ${showTimes(plays.map(({ answeredMs }) => answeredMs))}`)
+})
+
+kills.run()
+// deadline: 400 s
