@@ -103,7 +103,7 @@ export const ownerOfName = (claims: Iterable<ClaimRow>, nameKey: NameKey, isRemo
   let owner: ClaimRow | null = null
   for (const claim of claims) {
     if (claim.nameKey !== nameKey || claim.released || isRemoved(claim.accountId)) continue
-    if (owner === null || compareClaims(claim, owner) < 0) owner = claim
+    if (owner === null || compareClaims(claim, owner) < 0 !== isBroken('last-writer-wins-names')) owner = claim
   }
   return owner
 }

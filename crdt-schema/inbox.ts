@@ -7,6 +7,7 @@ import type * as Y from 'yjs'
 import { isString, isTuple, readEntries, readEntry, setFlag } from './entries.ts'
 import { type AccountId, type MessageId, type Millis, nameToKey, parseAccountId, parseMessageId, parseMillis, parseName } from './ids.ts'
 import { LIMITS } from './limits.ts'
+import { isBroken } from './mutation.ts'
 import { type Read, type Result, fail, ok } from './prelude.ts'
 
 const MESSAGES = 'messages'
@@ -83,9 +84,16 @@ export const isSameMessage = (a: Message, b: Message): boolean =>
 
 // ---- messages
 
+/** Where a message stands: under its id, so that two nodes which store it store it once [DOC1]. */
+const messageToKey = (doc: Y.Doc, id: MessageId): string =>
+  isBroken('message-array') ? ([...doc.getMap(MESSAGES).keys()].find(key => key.startsWith(id)) ?? `${id}/${doc.clientID}`) : id
+
+/** The id of the message under a key, or null for junk. */
+export const keyToMessageId = (key: string): MessageId | null => parseMessageId(isBroken('message-array') ? key.slice(0, 36) : key)
+
 /** An entry of the root map `messages`; null for junk and for a purged message. */
 export const parseMessageEntry = (key: string, value: unknown): Message | null => {
-  const id = parseMessageId(key)
+  const id = keyToMessageId(key)
   if (id === null || !isTuple(value, 4)) return null
   const from = parsePerson(value[0])
   const to = parsePeople(value[1])
@@ -100,11 +108,11 @@ export const addMessage = (doc: Y.Doc, message: Message): Result<'added' | 'pres
   const held = readMessage(doc, message.id)
   if (held !== null) return isSameMessage(held, message) ? ok('present') : fail('different')
   const { id, from, to, text, sentMs } = message
-  doc.transact(() => doc.getMap(MESSAGES).set(id, [[from.id, from.name], peopleToPairs(to), text, sentMs]))
+  doc.transact(() => doc.getMap(MESSAGES).set(messageToKey(doc, id), [[from.id, from.name], peopleToPairs(to), text, sentMs]))
   return ok('added')
 }
 
-export const readMessage = (doc: Y.Doc, id: MessageId): Message | null => readEntry(doc, MESSAGES, id, parseMessageEntry)
+export const readMessage = (doc: Y.Doc, id: MessageId): Message | null => readEntry(doc, MESSAGES, messageToKey(doc, id), parseMessageEntry)
 
 /** Whether anything is stored under an id, a purged message included: whoever delivers treats it as present. */
 export const hasMessage = (doc: Y.Doc, id: MessageId): boolean => isPurged(doc, id) || readMessage(doc, id) !== null
@@ -117,7 +125,7 @@ export const readMessages = (doc: Y.Doc): Read<Map<MessageId, Message>> => {
     const entry = map.get(key)
     const message = parseMessageEntry(key, entry)
     if (message !== null) value.set(message.id, message)
-    else if (entry !== PURGED || parseMessageId(key) === null) skipped += 1
+    else if (entry !== PURGED || keyToMessageId(key) === null) skipped += 1
   }
   return { value, skipped }
 }

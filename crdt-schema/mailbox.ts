@@ -7,6 +7,7 @@ import { type Draft, type OutboxEntry, readDrafts, readOutbox, readRecalls } fro
 import type { AccountId, MessageId, Millis } from './ids.ts'
 import { type FailureKind, type Message, type Person, type Receipts, type RecipientId, personToRecipient, readAllReceipts, readMessages, readRecalled } from './inbox.ts'
 import { type Mark, NO_MARK, readMarks } from './marks.ts'
+import { isBroken } from './mutation.ts'
 import type { Read } from './prelude.ts'
 
 export interface ReceivedMessage extends Message {
@@ -246,7 +247,7 @@ const foldOutbox = (entries: readonly OutboxEntry[], inboxes: readonly InboxCont
       return toRecipientState(person, receipts?.get(personToRecipient(person)) ?? receipts?.get(personToRecipient(resolved)))
     })
     if (recipients.some(isFailed)) outbox.push({ ...entry, status: 'failed', recipients })
-    else if (recipients.some(recipient => recipient.status === 'waiting')) outbox.push({ ...entry, status: 'waiting', recipients })
+    else if (recipients.some(recipient => recipient.status === 'waiting') && !isBroken('outbox-cleared-before-receipt')) outbox.push({ ...entry, status: 'waiting', recipients })
     else settled.push(entry.id)
   }
   return { outbox, settled }

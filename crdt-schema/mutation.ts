@@ -4,12 +4,30 @@
 declare const STARLING_MUTANTS: boolean
 
 /** Each named defect, by the rule it breaks. */
-export type Mutant =
-  | 'acknowledge-early' // [REP6] before peers have stored
-  | 'no-ready-gate' // [RDY1] a node serves before it is synced
-  | 'no-self-suspicion' // [LIV3] a frozen node goes on as if nothing had been
-  | 'delete-by-key' // [DOC3] removal by deleting keys instead of a grow-only mark
-  | 'reused-client-id' // [DOC6] Yjs clientIDs derived from the pid
+export const MUTANTS = [
+  'acknowledge-early', // [REP6] before peers have stored
+  'no-fsync', // [STO1] a commit returns while it is only in the operating system's memory
+  'no-ready-gate', // [RDY1] a node serves before it is synced
+  'no-fence-no-self-suspicion', // [COO4, LIV3] prepares of a lower epoch are taken, and a frozen node goes on as if nothing had been
+  'no-flush', // [COO2] a new coordinator begins without what the members hold of the one before
+  'delete-by-key', // [DOC3] removal by deleting keys instead of a grow-only mark
+  'reused-client-id', // [DOC6] Yjs clientIDs derived from the pid
+  'last-writer-wins-names', // [COO6] the latest claim of a name takes it from whoever had it
+  'no-checksum', // [STO6] what is read from disk is believed
+  'no-digest', // [REP2] replicas are never compared, only taken to be equal
+  'snapshot-before-subscribe', // [RDY2] pushes begin when a pull has ended, not before it
+  'swallowed-disk-full', // [COR4] a write that failed counts as done
+  'sessions-by-clock', // [COO7] the newest session is the one with the latest wall clock
+  'expiring-removal-marks', // [COO8] removals are forgotten after a while
+  'outbox-cleared-before-receipt', // [DEL2] the page clears what it has sent, not what was delivered
+  'retry-with-a-new-id', // [DEL8] every try to send a draft is another message
+  'no-relay', // [LIV2] nothing is passed on to those who cannot be reached directly
+  'fixed-view', // [LIV2] the view is whoever is configured, not whoever can be reached
+  'hlc-not-stored', // [COO6] the hybrid clock starts again from the wall clock in each run
+  'message-array', // [DOC1] an inbox is a list to append to, not a map by message id
+] as const
+
+export type Mutant = (typeof MUTANTS)[number]
 
 let planted: Mutant | null = null
 

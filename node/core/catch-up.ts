@@ -7,6 +7,7 @@
 
 import * as Y from 'yjs'
 import type { DocumentName, Pid } from '../../crdt-schema/ids.ts'
+import { isBroken } from '../../crdt-schema/mutation.ts'
 import type { PeerMessage, WireDigest } from '../../crdt-schema/peer-wire.ts'
 import { latestCommit } from './commits.ts'
 import { digestToHex } from './digest.ts'
@@ -311,7 +312,7 @@ export const compareWithPeers = (node: NodeState): void => {
     const isThere = (peer.link !== null && peer.helloSeen) || node.members.view.includes(peer.pid)
     if (!isThere || (peer.pull !== null && peer.pull.status !== 'done')) continue
     if (!peer.synced) startPull(node, peer, 'feed')
-    else if (isEqualNow(node, peer)) noteEqual(node, peer)
+    else if (isEqualNow(node, peer) || isBroken('no-digest')) noteEqual(node, peer)
     else if (node.now.monotonicMs - peer.comparedMs >= node.config.compareMs) startPull(node, peer, 'table')
   }
 }

@@ -5,6 +5,7 @@
 //      ▲──────── lower ready pid, another promise, not ready, suspicion ────────│
 
 import { type Epoch, type Pid, createEpoch, epochCounter, epochPid } from '../../crdt-schema/ids.ts'
+import { isBroken } from '../../crdt-schema/mutation.ts'
 import type { PeerMessage } from '../../crdt-schema/peer-wire.ts'
 import { startClaimPull } from './catch-up.ts'
 import { latestCommit } from './commits.ts'
@@ -152,6 +153,7 @@ export const onPromise = (node: NodeState, from: Pid, promise: Extract<PeerMessa
     coordinator.readySetSinceMs = node.now.monotonicMs
     return
   }
+  if (isBroken('no-flush')) return void coordinator.answered.add(from)
   coordinator.collected.push(...promise.tentative)
   startClaimPull(node, peer, promise.digests)
 }

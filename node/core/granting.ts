@@ -4,6 +4,7 @@
 //   waiting ──keys free, judged──▶ storing ──on own disk──▶ preparing ──on every disk in view──▶ committing ──acknowledged──▶ answered
 
 import { NO_EPOCH, type Pid, nextHlc } from '../../crdt-schema/ids.ts'
+import { isBroken } from '../../crdt-schema/mutation.ts'
 import type { PeerMessage, WireGrant } from '../../crdt-schema/peer-wire.ts'
 import { latestCommit } from './commits.ts'
 import { currentCoordinator } from './coordinator-view.ts'
@@ -137,7 +138,7 @@ const replyTo = (node: NodeState, job: GrantJob): void => {
 
 /** As a member: keeps a grant that the coordinator is about to make, unless another was promised since. */
 export const onPrepare = (node: NodeState, from: Pid, { grant }: Extract<PeerMessage, { type: 'prepare' }>): void => {
-  const accepted = grant.epoch >= node.meta.promised
+  const accepted = grant.epoch >= node.meta.promised || isBroken('no-fence-no-self-suspicion')
   if (accepted) holdTentative(node, grant)
   sendAfter(node, from, latestCommit(node), { type: 'prepared', epoch: grant.epoch, order: grant.order, accepted, promised: node.meta.promised })
 }
@@ -173,6 +174,7 @@ export const tendUpkeep = (node: NodeState): void => {
   if (node.coordinator.role !== 'coordinating' || node.now.monotonicMs - node.coordinator.upkeepMs < UPKEEP_MS) return
   node.coordinator.upkeepMs = node.now.monotonicMs
   if (daysToExpire(node.desk).length > 0) expireSessionDays(node.desk, nextStamp(node).hlc)
+  if (isBroken('expiring-removal-marks')) for (const name of node.desk.documentsUnder('accounts/')) node.desk.edit(name, (doc) => doc.getMap('removed').clear())
 }
 
 /** Members may forget older grants once what was settled is acknowledged by all. */

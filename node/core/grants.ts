@@ -6,6 +6,7 @@ import { type Claim, addClaim, addSecret, releaseClaim, removeAccount, rememberA
 import { type AccountId, type DocumentName, type Hlc, MEMBERS_DOCUMENT, type NameKey, type Pid, type RequestId, type SessionId, accountToDocument, nameToDocument, nextHlc, parsePid, sessionToDocument } from '../../crdt-schema/ids.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import { addMember, removeMember } from '../../crdt-schema/members.ts'
+import { isBroken } from '../../crdt-schema/mutation.ts'
 import { type Result, assert, fail, ok, unreachable } from '../../crdt-schema/prelude.ts'
 import { endSession, grantSession } from '../../crdt-schema/sessions.ts'
 import type { Desk, Grant, GrantOutcome, GrantStamp } from './desk.ts'
@@ -212,7 +213,8 @@ const applySession = (desk: Desk, grant: GrantOf<'grant-session'>, stamp: GrantS
   const { accountId, requestId, session, rehash } = grant
   if (desk.directory.session(session.id) === null) {
     const replaced = new Set(desk.directory.sessionsOfRequest(requestId).map(({ id }) => id))
-    desk.edit(sessionToDocument(session.id), doc => grantSession(doc, { ...session, accountId, rank: nextRank(desk, accountId), hlc: stamp.hlc }))
+    const rank = isBroken('sessions-by-clock') ? stamp.hlc : nextRank(desk, accountId)
+    desk.edit(sessionToDocument(session.id), doc => grantSession(doc, { ...session, accountId, rank, hlc: stamp.hlc }))
     endSessions(desk, accountId, stamp.hlc, id => id !== session.id && (grant.takeOver || replaced.has(id)))
     const over = new Set(sessionsOverLimit(desk, accountId))
     endSessions(desk, accountId, stamp.hlc, id => over.has(id))

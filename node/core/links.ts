@@ -4,6 +4,7 @@
 
 import type { NodeId, Pid } from '../../crdt-schema/ids.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
+import { isBroken } from '../../crdt-schema/mutation.ts'
 import { type PeerMessage, encodePeerFrame, encodePeerMessage } from '../../crdt-schema/peer-wire.ts'
 import type { CommitNumber, LinkId, PeerIdentity } from './events.ts'
 import { type NodeState, type Peer, log, remember } from './state.ts'
@@ -211,6 +212,9 @@ export const hasRoom = (node: NodeState, to: Pid): boolean => {
   return hop !== null && !hop.full && hop.queuedBytes < QUEUED_BYTES_MAX
 }
 
+/** Every peer is, from hello on: what it pulls later misses nothing [RDY2]. */
+export const isSubscribed = (peer: Peer): boolean => !isBroken('snapshot-before-subscribe') || peer.holdsThrough >= peer.mustHold
+
 /**
  * Peers that live pushes go to directly, in view or not yet: linked, greeted, not full, and not known to be deaf on that link. From
  * hello on they are subscribed, so what they pull later misses nothing [RDY2].
@@ -262,7 +266,7 @@ export const releaseHeldBack = (node: NodeState): void => {
 
 /** Passes a relay on. The message inside is for somebody else. */
 export const passRelay = (node: NodeState, relay: Extract<PeerMessage, { type: 'relay' }>): void => {
-  if (relay.hops <= 0) return
+  if (relay.hops <= 0 || isBroken('no-relay')) return
   const hop = nextHop(node, relay.to)
   if (hop === null) return
   queueBytes(hop, encodePeerMessage({ ...relay, hops: relay.hops - 1 }), 0)

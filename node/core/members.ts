@@ -2,10 +2,11 @@
 // Keeps [LIV1] (rows, relayed), [LIV2] (the view is the component of links up both ways), [CLK1] (the median wall clock).
 
 import { type Millis, NO_EPOCH, type Pid } from '../../crdt-schema/ids.ts'
+import { isBroken } from '../../crdt-schema/mutation.ts'
 import type { StateRow } from '../../crdt-schema/peer-wire.ts'
 import { digestToHex } from './digest.ts'
 import { FAST_IN_ROW } from './commits.ts'
-import { isHeard, memberUrls } from './links.ts'
+import { isHeard, isSubscribed, memberUrls } from './links.ts'
 import type { Members, NodeState } from './state.ts'
 
 export const createMembers = (): Members => ({ rows: new Map(), view: [], routes: new Map(), counter: 0, heartbeatMs: -Infinity, heartbeatDue: true, heardData: false })
@@ -52,7 +53,7 @@ export const computeView = (node: NodeState): { readonly view: readonly Pid[]; r
   const hearsOf = new Map<Pid, ReadonlySet<Pid>>([...node.members.rows].map(([pid, { row }]) => [pid, new Set(row.hears)]))
   const heard = new Set(peers.filter((peer) => isHeard(node, peer)).map((peer) => peer.pid))
   const linked = new Set(peers.filter((peer) => heard.has(peer.pid) && peer.link !== null).map((peer) => peer.pid))
-  const view = [...walk(self, hearsOf.set(self, heard)).keys()].sort((a, b) => a - b)
+  const view = [...(isBroken('fixed-view') ? memberUrls(node) : walk(self, hearsOf.set(self, heard))).keys()].sort((a, b) => a - b)
   return { view, routes: walk(self, hearsOf.set(self, linked)) }
 }
 
@@ -86,7 +87,10 @@ export const mayAcknowledge = (node: NodeState): boolean =>
   node.phase === 'ready' || (node.phase === 'draining' && (readyInView(node).length > 0 || node.storedLastView.join() === String(node.meta.pid)))
 
 /** Peers in view that must hold everything before it is acknowledged [REP6]. */
-export const requiredPeers = (node: NodeState): readonly Pid[] => node.members.view.filter((pid) => pid !== node.meta.pid && node.peers.get(pid)?.excluded === false)
+export const requiredPeers = (node: NodeState): readonly Pid[] => node.members.view.filter((pid) => {
+  const peer = node.peers.get(pid)
+  return peer !== undefined && pid !== node.meta.pid && !peer.excluded && isSubscribed(peer)
+})
 
 /** On whose disks everything acknowledged is: this node and the ready peers in view that lack nothing, here or at another ready node. */
 export const holders = (node: NodeState): readonly Pid[] => {

@@ -5,8 +5,8 @@
 import type * as Y from 'yjs'
 import type { DraftJson, MessageJson, ReceiptJson } from '../../crdt-schema/api-shapes.ts'
 import type { Draft } from '../../crdt-schema/drafts.ts'
-import { type AccountId, type DocumentName, type MessageId, inboxDocument, marksDocument, messageToMonth, parseDocumentName, parseMessageId, toDocumentName } from '../../crdt-schema/ids.ts'
-import { type Message, type Person, type Receipts, RECEIPT_KINDS, isRecalled, personToRecipient, readMessage, readReceiptsOf } from '../../crdt-schema/inbox.ts'
+import { type AccountId, type DocumentName, type MessageId, inboxDocument, marksDocument, messageToMonth, parseDocumentName, toDocumentName } from '../../crdt-schema/ids.ts'
+import { type Message, type Person, type Receipts, RECEIPT_KINDS, isRecalled, keyToMessageId, personToRecipient, readMessage, readReceiptsOf } from '../../crdt-schema/inbox.ts'
 import { type Mark, readMark } from '../../crdt-schema/marks.ts'
 import { millisToTime } from './answers.ts'
 import type { Desk } from './desk.ts'
@@ -59,7 +59,7 @@ export const isVisible = ({ mark, isGone }: MessageView): boolean => !mark.delet
 export const isUnopened = (view: MessageView): boolean => view.kind === 'received' && view.mark.openedMs === null && isVisible(view)
 
 /** Ids of the messages of a month, greatest and so newest first; junk left out. */
-export const messageIdsOf = (inbox: Y.Doc): MessageId[] => [...inbox.getMap('messages').keys()].map(parseMessageId).filter(id => id !== null).sort().reverse()
+export const messageIdsOf = (inbox: Y.Doc): MessageId[] => [...inbox.getMap('messages').keys()].map(keyToMessageId).filter(id => id !== null).sort().reverse()
 
 /** Whether the message under an id waits in the Inbox. */
 export const isUnopenedIn = (owner: AccountId, inbox: Y.Doc, marks: Y.Doc, id: MessageId): boolean => {

@@ -53,7 +53,7 @@ export const step = (node: NodeState, event: Event, now: Now): readonly Effect[]
     if (node.stopped) return []
     const unobservedMs = now.monotonicMs - node.observedMs
     node.observedMs = now.monotonicMs
-    if (unobservedMs > node.config.pauseMs && node.phase !== 'starting' && !isBroken('no-self-suspicion')) becomeSuspicious(node, unobservedMs)
+    if (unobservedMs > node.config.pauseMs && node.phase !== 'starting' && !isBroken('no-fence-no-self-suspicion')) becomeSuspicious(node, unobservedMs)
     handle(node, event)
   }
   afterEvent(node)
@@ -94,7 +94,7 @@ const restoreMeta = (node: NodeState, text: string | null): Meta => {
   }
   const meta = JSON.parse(text) as Meta
   const roleLostMs = meta.coordinated ? [...meta.roleLostMs, node.now.wallMs].slice(-16) : meta.roleLostMs
-  return { ...meta, boot: meta.boot + 1, roleLostMs, coordinated: false }
+  return { ...meta, boot: meta.boot + 1, hlc: isBroken('hlc-not-stored') ? (0 as Hlc) : meta.hlc, roleLostMs, coordinated: false }
 }
 
 const becomeSuspicious = (node: NodeState, unobservedMs: number): void => {

@@ -3,6 +3,7 @@
 // When an origin is gone before it said what its view holds, every survivor logs its unsettled pushes again as its own: adoption.
 
 import type { Pid } from '../../crdt-schema/ids.ts'
+import { isBroken } from '../../crdt-schema/mutation.ts'
 import { type PeerMessage, encodePeerMessage } from '../../crdt-schema/peer-wire.ts'
 import { latestCommit, logOwn, noteForeign, raiseThresholds } from './commits.ts'
 import { isGone, receiveUpdate } from './documents.ts'
@@ -87,7 +88,7 @@ export const onPush = (node: NodeState, from: Pid, push: Push): 'gap' | 'complet
 const relayPush = (node: NodeState, push: Push): void => {
   const missing = node.members.view.filter((pid) => pid !== node.meta.pid && pid !== push.origin && !push.sentTo.includes(pid))
   const direct = directPeers(node).filter((peer) => missing.includes(peer.pid))
-  if (direct.length === 0) return
+  if (direct.length === 0 || isBroken('no-relay')) return
   const relayed: Push = { ...push, sentTo: [...new Set([...push.sentTo, node.meta.pid, ...direct.map((peer) => peer.pid)])] }
   sendBytes(direct, encodePeerMessage(relayed), 0)
 }

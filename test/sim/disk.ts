@@ -8,6 +8,7 @@
 // A crash keeps, loses or tears the commit that was being written; what had returned stays, unless the disk lied about it.
 
 import type { DocumentName } from '../../crdt-schema/ids.ts'
+import { isBroken } from '../../crdt-schema/mutation.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
 import type { CommitNumber, CommitRecord, DocumentHead, StoredState, StoredDigest } from '../../node/core/events.ts'
 import { type LoadOutcome, type Store, StoreRefused } from '../../node/core/ports.ts'
@@ -56,6 +57,8 @@ interface StoredDocument {
 interface LogRecord {
   readonly record: CommitRecord
   readonly isDamaged: boolean
+  /** Its write failed, and nobody was told: the defect `swallowed-disk-full`. */
+  readonly isInMemory?: boolean
 }
 
 export interface FakeDisk {
@@ -152,14 +155,16 @@ class Disk implements FakeDisk {
     if (this.#run !== null) throw new StoreRefused('locked', 'the disk is open')
     const damaged = this.#log.filter(({ isDamaged }) => isDamaged)
     const lastCommit = this.#log.at(-1)?.record.seq ?? this.#folded
-    const unclean = !this.#isClean || damaged.length > 0
-    if (damaged.length > 0) {
+    const hasHole = this.#log.some(({ record }, index) => record.seq !== (this.#log[index - 1]?.record.seq ?? this.#folded) + 1)
+    const unclean = !this.#isClean || damaged.length > 0 || hasHole
+    if (damaged.length > 0 || hasHole) {
       // Digests count what is lost, so none in the log is believed any more.
       this.#log = this.#log.filter(({ isDamaged }) => !isDamaged).map(({ record }) => ({ record: withoutDigests(record, () => true), isDamaged: false }))
       this.#fold()
       this.#folded = lastCommit
     }
     this.#isClean = false
+    if (isBroken('no-fsync')) this.lie()
     const run: Run = { writing: null, issued: lastCommit, failure: null, hasDamage: false, isCheckpointDue: false }
     this.#run = run
     const documents = new Map(this.#documents)
@@ -183,6 +188,7 @@ class Disk implements FakeDisk {
     const run = this.#run
     if (run === null) return
     this.#run = null
+    this.#log = this.#log.filter(({ isInMemory = false }) => !isInMemory)
     // Whoever kills only the process leaves the write to the operating system, which does not tear it.
     const outcome = inFlight ?? this.#random.pick<InFlight>(kind === 'process' ? ['lost', 'kept'] : ['lost', 'kept', 'torn'])
     if (run.writing !== null && outcome !== 'lost') this.#log.push({ record: run.writing, isDamaged: outcome === 'torn' })
@@ -193,7 +199,7 @@ class Disk implements FakeDisk {
 
   contents(): ReadonlyMap<DocumentName, readonly Uint8Array[]> {
     const documents = new Map(this.#documents)
-    for (const { record } of this.#log) applyRecord(documents, record)
+    for (const { record, isInMemory = false } of this.#log) if (!isInMemory) applyRecord(documents, record)
     return new Map([...documents].map(([document, { rows }]) => [document, rows]))
   }
 
@@ -227,7 +233,7 @@ class Disk implements FakeDisk {
   flipRow(document: DocumentName): boolean {
     const stored = this.#documents.get(document)
     if (stored === undefined) return false
-    this.#documents.set(document, { ...stored, isDamaged: true })
+    this.#documents.set(document, isBroken('no-checksum') ? { ...stored, rows: stored.rows.map((row) => this.#flip(row)) } : { ...stored, isDamaged: true })
     return true
   }
 
@@ -235,8 +241,16 @@ class Disk implements FakeDisk {
     const index = this.#log.findIndex(({ record }) => record.seq === seq)
     const entry = this.#log[index]
     if (entry === undefined) return false
-    this.#log[index] = { ...entry, isDamaged: true }
+    const updates = entry.record.updates.map(({ document, update }) => ({ document, update: this.#flip(update) }))
+    this.#log[index] = isBroken('no-checksum') ? { ...entry, record: { ...entry.record, updates } } : { ...entry, isDamaged: true }
     return true
+  }
+
+  #flip(bytes: Uint8Array): Uint8Array {
+    const flipped = bytes.slice()
+    const at = this.#random.integer(0, Math.max(0, bytes.byteLength - 1))
+    flipped[at] = (bytes[at] ?? 0) ^ (1 << this.#random.integer(0, 7))
+    return flipped
   }
 
   flipAny(): string | null {
@@ -295,14 +309,15 @@ class Disk implements FakeDisk {
       run.writing = null
       const isKept = run.failure === null && this.#failing === 'EIO' && this.#random.chance(0.5)
       run.failure ??= this.#failureNow()
-      if (run.failure === null || isKept) this.#log.push({ record, isDamaged: false })
+      const isSwallowed = run.failure === null && this.#failing !== null
+      if (run.failure === null || isKept) this.#log.push({ record, isDamaged: false, isInMemory: isSwallowed })
       if (run.failure === null) this.#startCheckpoint(run)
       done(run.failure)
     })
   }
 
   #failureNow(): string | null {
-    if (this.#failing === null) return null
+    if (this.#failing === null || (this.#failing === 'ENOSPC' && isBroken('swallowed-disk-full'))) return null
     return this.#failing === 'ENOSPC' ? 'ENOSPC: no space left on device, write' : 'EIO: i/o error, fsync'
   }
 

@@ -9,7 +9,7 @@ import { fuzzSeed } from './fuzz.ts'
 
 const SEEDS_MAX = 200
 const SIMULATED_MS = 60_000
-const MUTANTS: readonly Mutant[] = ['acknowledge-early', 'no-ready-gate', 'no-self-suspicion', 'delete-by-key', 'reused-client-id']
+const MUTANTS: readonly Mutant[] = ['acknowledge-early', 'no-ready-gate', 'no-fence-no-self-suspicion', 'delete-by-key', 'reused-client-id']
 
 const mutants = suite('mutants')
 
