@@ -28,6 +28,8 @@ import type { SimProcess } from './process.ts'
 export interface Contents {
   readonly pid: Pid
   readonly documents: ReadonlyMap<DocumentName, Y.Doc>
+  /** The messages of an inbox document, parsed once however many operations are looked up in it; null: it is not held. */
+  messagesOf(name: DocumentName): ReturnType<typeof readMessages> | null
 }
 
 export interface CheckOptions {
@@ -43,16 +45,25 @@ const operationsOf = <Kind extends Deed['kind']>(world: World, kind: Kind): Oper
 export const readContents = (process: SimProcess): Contents => {
   const documents = new Map<DocumentName, Y.Doc>()
   for (const [name, updates] of process.disk.contents()) {
-    const doc = new Y.Doc()
+    const doc = new Y.Doc({ guid: name })
     doc.transact(() => updates.forEach((update: Uint8Array) => Y.applyUpdate(doc, update)))
     documents.set(name, doc)
   }
-  return { pid: process.pid, documents }
+  const parsed = new Map<DocumentName, ReturnType<typeof readMessages>>()
+  const messagesOf = (name: DocumentName): ReturnType<typeof readMessages> | null => {
+    const doc = documents.get(name)
+    const known = parsed.get(name)
+    if (doc === undefined || known !== undefined) return known ?? null
+    const messages = readMessages(doc)
+    parsed.set(name, messages)
+    return messages
+  }
+  return { pid: process.pid, documents, messagesOf }
 }
 
 /** How many messages a node holds for an account, sent ones too. */
-export const countMessages = ({ documents }: Contents, account: AccountId | null): number =>
-  [...documents].filter(([name]) => name.startsWith(`inbox/${account}/`)).reduce((sum, [, doc]) => sum + readMessages(doc).value.size, 0)
+export const countMessages = ({ documents, messagesOf }: Contents, account: AccountId | null): number =>
+  [...documents.keys()].filter(name => name.startsWith(`inbox/${account}/`)).reduce((sum, name) => sum + (messagesOf(name)?.value.size ?? 0), 0)
 
 /** Runs every checker; call it when the world is whole again. */
 export const checkWorld = (world: World, options: CheckOptions = {}): string[] => {
@@ -78,17 +89,17 @@ const isRemovedIn = ({ documents }: Contents, account: AccountId): boolean => {
 
 const checkSends = (world: World, nodes: readonly Contents[]): string[] => {
   const sends = operationsOf(world, 'send')
+  const isRefused = refusedAccounts(world)
   const found: string[] = []
   for (const { deed, outcome, device, number, reached } of sends) {
     // What nobody gets leaves only receipts, no copy [DEL4].
     if (outcome !== 'acknowledged' || reached?.length === 0) continue
     for (const node of nodes) {
       for (const account of new Set([deed.from, ...deed.to])) {
-        if (isRemovedIn(node, account) || isRefusedBy(world, account)) continue
+        if (isRemovedIn(node, account) || isRefused(account)) continue
         if (reached !== null && account !== deed.from && !reached.includes(account)) continue
-        if (reached === null && account === deed.from && deed.to.every(recipient => isRemovedIn(node, recipient) || isRefusedBy(world, recipient))) continue
-        const doc = node.documents.get(inboxDocument(account, messageToMonth(deed.message)))
-        const text = doc === undefined ? undefined : readMessages(doc).value.get(deed.message)?.text
+        if (reached === null && account === deed.from && deed.to.every(recipient => isRemovedIn(node, recipient) || isRefused(recipient))) continue
+        const text = node.messagesOf(inboxDocument(account, messageToMonth(deed.message)))?.value.get(deed.message)?.text
         if (text !== deed.text) found.push(`K1 operation ${number} of ${device}: "${deed.text}" was acknowledged, but node ${node.pid} holds ${text === undefined ? 'nothing' : `"${text}"`} for ${account.slice(0, 4)}`)
       }
     }
@@ -96,16 +107,20 @@ const checkSends = (world: World, nodes: readonly Contents[]): string[] => {
   return [...found, ...nodes.flatMap(node => checkCopies(node, sends))]
 }
 
-/** Accounts that never came to be: their creation was refused. */
-const isRefusedBy = (world: World, account: AccountId): boolean => !operationsOf(world, 'sign-up').some(({ deed, outcome }) => deed.account === account && outcome === 'acknowledged')
+/** Tells accounts that never came to be: their creation was refused. */
+const refusedAccounts = (world: World): ((account: AccountId) => boolean) => {
+  const created = new Set(operationsOf(world, 'sign-up').flatMap(({ deed, outcome }) => (outcome === 'acknowledged' ? [deed.account] : [])))
+  return account => !created.has(account)
+}
 
 const checkCopies = (node: Contents, sends: readonly OperationOf<'send'>[]): string[] => {
   const found: string[] = []
   const byId = new Map<MessageId, OperationOf<'send'>[]>()
   for (const send of sends) byId.set(send.deed.message, [...(byId.get(send.deed.message) ?? []), send])
-  for (const [name, doc] of node.documents) {
-    if (!name.startsWith('inbox/')) continue
-    const { value, skipped } = readMessages(doc)
+  for (const name of node.documents.keys()) {
+    const messages = name.startsWith('inbox/') ? node.messagesOf(name) : null
+    if (messages === null) continue
+    const { value, skipped } = messages
     if (skipped > 0) found.push(`K1 node ${node.pid} holds ${skipped} unreadable messages in ${name}`)
     for (const message of value.values()) {
       const attempts = byId.get(message.id) ?? []
@@ -144,9 +159,13 @@ const checkNames = (world: World, nodes: readonly Contents[], { isPartitionFree 
       if (owner === null) found.push(`K2 nobody owns ${deed.name} on node ${node.pid}`)
     }
   }
-  for (const [index, first] of granted.entries()) {
-    for (const second of granted.slice(index + 1)) {
-      if (nameToKey(first.deed.name) !== nameToKey(second.deed.name) || first.deed.account === second.deed.account) continue
+  const grantedByKey = new Map<string, (typeof granted)[number][]>()
+  for (const second of granted) {
+    const key = nameToKey(second.deed.name)
+    const earlier = grantedByKey.get(key) ?? []
+    grantedByKey.set(key, [...earlier, second])
+    for (const first of earlier) {
+      if (first.deed.account === second.deed.account) continue
       if (wasRemovedBetween(world, first, second)) continue
       const isDisjoint = !first.view.some(pid => second.view.includes(pid))
       const isAlone = first.view.length === 1 || second.view.length === 1
@@ -235,15 +254,17 @@ const checkMarks = (world: World, nodes: readonly Contents[]): string[] => {
 /** What its sender was told is taken back is nowhere in an Inbox, whoever delivered it again [DEL7]. */
 const checkRecalls = (world: World, nodes: readonly Contents[]): string[] => {
   const found: string[] = []
+  const sends = operationsOf(world, 'send')
   for (const { deed, outcome, device, number, recalled } of operationsOf(world, 'recall')) {
     if (outcome !== 'acknowledged' || !recalled) continue
-    const recipients = new Set(operationsOf(world, 'send').flatMap(send => (send.deed.message === deed.message ? send.deed.to : [])))
+    const recipients = new Set(sends.flatMap(send => (send.deed.message === deed.message ? send.deed.to : [])))
     for (const node of nodes) {
       for (const account of recipients) {
         const inbox = node.documents.get(inboxDocument(account, messageToMonth(deed.message)))
         const marks = node.documents.get(marksDocument(account, messageToMonth(deed.message)))
         const isOpened = marks !== undefined && readMark(marks, deed.message).openedMs !== null
-        const isShown = inbox !== undefined && readMessages(inbox).value.has(deed.message) && !isRecalled(inbox, deed.message)
+        const isHeld = node.messagesOf(inboxDocument(account, messageToMonth(deed.message)))?.value.has(deed.message) === true
+        const isShown = inbox !== undefined && isHeld && !isRecalled(inbox, deed.message)
         if (isShown && !isOpened) found.push(`K1 operation ${number} of ${device} recalled a message, but node ${node.pid} still shows it to ${account.slice(0, 4)}`)
       }
     }
