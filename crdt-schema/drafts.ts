@@ -5,7 +5,7 @@
 
 import * as Y from 'yjs'
 import { isString, isTuple, readEntries, readEntry, setFlag } from './entries.ts'
-import { type AccountId, type DraftId, type MessageId, type Millis, draftToMessageId, parseAccountId, parseDraftId, parseMessageId, parseMillis, utf8Length } from './ids.ts'
+import { type AccountId, type DraftId, type MessageId, type Millis, draftToMessageId, parseAccountId, parseDraftId, parseMessageId, parseMillis, refusedToMessageId, utf8Length } from './ids.ts'
 import { type Person, parsePeople, peopleToPairs, personToRecipient } from './inbox.ts'
 import { LIMITS } from './limits.ts'
 import { isBroken } from './mutation.ts'
@@ -274,15 +274,34 @@ export const sendDraft = (doc: Y.Doc, { draftId, fromName, nowMs }: Sending): Re
   })
 }
 
-/** Writes an outbox entry once. */
-export const addOutboxEntry = (doc: Y.Doc, entry: OutboxEntry): Result<'added' | 'present', 'id-taken' | 'too-large' | 'outbox-full'> => {
+/** Writes an outbox entry once. 'replacing': another one goes in the same transaction, so a full outbox has room. */
+export const addOutboxEntry = (doc: Y.Doc, entry: OutboxEntry, how: 'adding' | 'replacing' = 'adding'): Result<'added' | 'present', 'id-taken' | 'too-large' | 'outbox-full'> => {
   const map = doc.getMap<unknown>(OUTBOX)
   const held = readOutboxEntry(doc, entry.id)
   if (held !== null) return held.text === entry.text && held.to.map(personToRecipient).join() === entry.to.map(personToRecipient).join() ? ok('present') : fail('id-taken')
   if (utf8Length(entry.text) > LIMITS.messageTextBytesMax) return fail('too-large')
-  if (map.size >= LIMITS.outboxMax) return fail('outbox-full')
+  if (how === 'adding' && map.size >= LIMITS.outboxMax) return fail('outbox-full')
   doc.transact(() => map.set(entry.id, [entry.fromName, peopleToPairs(entry.to), entry.text, entry.sentMs]))
   return ok('added')
+}
+
+/** An entry whose id nodes refused, whom it must still reach, and when they said so, in cluster time. */
+export interface RefusedEntry {
+  readonly entry: OutboxEntry
+  readonly to: readonly Person[]
+  readonly refusedMs: Millis
+}
+
+/** Sends again under a new id what was refused for its id; the old entry goes in the same transaction [DEL4]. */
+export const resendRefused = (doc: Y.Doc, { entry, to, refusedMs }: RefusedEntry): Result<MessageId, 'no-such-entry' | 'id-taken' | 'too-large' | 'outbox-full'> => {
+  if (readOutboxEntry(doc, entry.id) === null) return fail('no-such-entry')
+  const id = refusedToMessageId(entry.id, entry.text, refusedMs)
+  return doc.transact(() => {
+    const added = addOutboxEntry(doc, { ...entry, id, to }, 'replacing')
+    if (!added.ok) return fail(added.code)
+    clearOutboxEntry(doc, entry.id)
+    return ok(id)
+  })
 }
 
 export const readOutboxEntry = (doc: Y.Doc, id: MessageId): OutboxEntry | null => readEntry(doc, OUTBOX, id, parseOutboxEntry)

@@ -123,7 +123,19 @@ export const idToMillis = (id: MessageId | DraftId | SessionId): Millis => Numbe
 export const draftToMessageId = (draftId: DraftId, recipients: readonly (readonly [string, string])[], text: string): MessageId =>
   timedUuid(idToMillis(draftId), hashText(JSON.stringify([draftId, recipients.map(([id, name]) => (id === '' ? ['', name] : [id])), text])), '8') as MessageId
 
+/**
+ * The id under which a message is sent again when nodes refused `id` at `refusedMs` [DEL4]. Its time is the start of that month: never
+ * ahead, and the same on each device that saw the refusal, so that two which send it again at once still send one message.
+ */
+export const refusedToMessageId = (id: MessageId, text: string, refusedMs: Millis): MessageId =>
+  timedUuid(startOfMonth(refusedMs), hashText(JSON.stringify(['again', id, text])), '8') as MessageId
+
 // ---- the calendar, UTC
+
+const startOfMonth = (timeMs: Millis): number => {
+  const daysBefore = Number(millisToDay(timeMs).slice(8)) - 1
+  return (Math.floor(timeMs / 86_400_000) - daysBefore) * 86_400_000
+}
 
 export const millisToMonth = (timeMs: Millis): Month => millisToDay(timeMs).slice(0, 7) as Month
 

@@ -3,7 +3,7 @@
 // opened [DEL7], a deleted one not at all. Writes nothing and knows neither nodes nor screens.
 
 import type * as Y from 'yjs'
-import { type Draft, type OutboxEntry, readDrafts, readOutbox, readRecalls } from './drafts.ts'
+import { type Draft, type OutboxEntry, type RefusedEntry, readDrafts, readOutbox, readRecalls } from './drafts.ts'
 import type { AccountId, MessageId, Millis } from './ids.ts'
 import { type FailureKind, type Message, type Person, type Receipts, type RecipientId, personToRecipient, readAllReceipts, readMessages, readRecalled } from './inbox.ts'
 import { type Mark, NO_MARK, readMarks } from './marks.ts'
@@ -54,6 +54,8 @@ export interface Mailbox {
   readonly outbox: readonly UnsentMessage[]
   /** Outbox entries with all their receipts and no failure: theirs to clear [DEL2]. */
   readonly settled: readonly MessageId[]
+  /** Outbox entries that nodes refused for their id: theirs to send again under a new one [DEL4]. */
+  readonly refused: readonly RefusedEntry[]
   readonly counts: MailboxCounts
 }
 
@@ -183,6 +185,7 @@ const foldContents = (owner: AccountId, inboxes: readonly InboxContent[], marks:
     drafts: drafts.drafts,
     outbox: outbox.sort(byAge),
     settled,
+    refused: outbox.map(findRefused).filter(entry => entry !== null),
     counts: {
       unopened: inbox.length,
       unread: messages.filter(message => !message.checked).length,
@@ -251,4 +254,13 @@ const foldOutbox = (entries: readonly OutboxEntry[], inboxes: readonly InboxCont
     else settled.push(entry.id)
   }
   return { outbox, settled }
+}
+
+/** Whom an entry must still reach under another id, once all its recipients have an answer and one of them is that the id is bad. */
+const findRefused = ({ status: _status, recipients, ...entry }: UnsentMessage): RefusedEntry | null => {
+  const refusals = recipients.flatMap(({ status, atMs }) => (status === 'bad-id' && atMs !== null ? [atMs] : []))
+  const [first, ...others] = refusals
+  if (first === undefined || recipients.some(({ status }) => status === 'waiting')) return null
+  const to = recipients.filter(isFailed).map(({ person }) => person)
+  return { entry, to, refusedMs: others.reduce<Millis>((least, ms) => (ms < least ? ms : least), first) }
 }

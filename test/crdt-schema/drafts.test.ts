@@ -5,7 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
 import * as drafts from '../../crdt-schema/drafts.ts'
-import { type DraftId, type MessageId, idToMillis } from '../../crdt-schema/ids.ts'
+import { type DraftId, type MessageId, type Millis, idToMillis, refusedToMessageId } from '../../crdt-schema/ids.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import * as marks from '../../crdt-schema/marks.ts'
 import { KINDS } from './deeds.ts'
@@ -66,6 +66,47 @@ test('[DEL8] a draft sent again gives the same id and writes nothing, also once 
   assert.equal(send(doc, at(60)), sent)
   assert.is(drafts.readOutbox(doc).value.length, 0)
   assert.equal(drafts.createDraft(doc, { id: draftId, editedMs: at(70) }), { ok: true, value: 'present' })
+})
+
+test('[DEL4] two devices that send again what was refused for its id send one message, and the old entry is gone in the same step', () => {
+  const left = withDraft('hello', [personOf(1), personOf(2)])
+  const sent = send(left)
+  const right = createReplica(2)
+  merge(right, left)
+  const [entry] = drafts.readOutbox(left).value
+  assert.ok(entry !== undefined && sent.ok)
+  const refusedMs = Date.UTC(2026, 1, 28, 23) as Millis
+  const refused = { entry, to: [personOf(2)], refusedMs }
+  let updates = 0
+  left.on('update', () => void (updates += 1))
+  const again = drafts.resendRefused(left, refused)
+  assert.is(updates, 1)
+  assert.ok(again.ok && again.value !== sent.value)
+  assert.equal(drafts.readOutbox(left).value, [{ ...entry, id: again.value, to: [personOf(2)] }])
+  assert.is(idToMillis(again.value), Date.UTC(2026, 1, 1), 'the start of the month in which it was refused')
+  assert.equal(drafts.resendRefused(right, { ...refused, refusedMs: (refusedMs - 86_400_000) as Millis }), again)
+  merge(left, right)
+  merge(right, left)
+  assert.is(drafts.readOutbox(left).value.length, 1)
+  assert.equal(drafts.readOutbox(left), drafts.readOutbox(right))
+  assert.equal(drafts.resendRefused(left, refused), { ok: false, code: 'no-such-entry' })
+  // A third device sends the draft under its first id once more: refused again, it becomes the same message again.
+  drafts.addOutboxEntry(left, entry)
+  assert.equal(drafts.resendRefused(left, refused), again)
+  assert.is(drafts.readOutbox(left).value.length, 1)
+})
+
+test('[DEL4] a full outbox has room for what is sent again, and two texts under one refused id are two messages', () => {
+  const doc = withDraft('hello')
+  send(doc)
+  const [entry] = drafts.readOutbox(doc).value
+  assert.ok(entry !== undefined)
+  for (let i = 1; i < LIMITS.outboxMax; i += 1) doc.getMap('outbox').set(String(i), 1)
+  const refused = { entry, to: entry.to, refusedMs: at(5) }
+  const first = drafts.resendRefused(doc, refused)
+  assert.ok(first.ok)
+  assert.is(doc.getMap('outbox').size, LIMITS.outboxMax)
+  assert.is.not(refusedToMessageId(entry.id, 'hello', at(5)), refusedToMessageId(entry.id, 'other', at(5)))
 })
 
 test('[DEL1] what cannot be sent says why and changes nothing', () => {

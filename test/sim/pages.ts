@@ -2,7 +2,7 @@
 // not. Keeps the page's side of [DEL1] and [DEL2]. The sockets are in rooms.ts.
 
 import * as Y from 'yjs'
-import { clearOutboxEntries, createDraft, discardDraft, draftText, readDrafts, readOutboxEntry, sendDraft, setSelected, touchDraft } from '../../crdt-schema/drafts.ts'
+import { clearOutboxEntries, createDraft, discardDraft, draftText, readDrafts, readOutboxEntry, resendRefused, sendDraft, setSelected, touchDraft } from '../../crdt-schema/drafts.ts'
 import { type DocumentName, type DraftId, type MessageId, type Pid, draftsDocument, marksDocument, messageToMonth, mintDraftId } from '../../crdt-schema/ids.ts'
 import { type Mailbox, foldMailbox } from '../../crdt-schema/mailbox.ts'
 import { markOpened, setChecked, setDeleted } from '../../crdt-schema/marks.ts'
@@ -74,12 +74,13 @@ export const createPage = (world: PageWorld, device: Device, randomOfDevice: Ran
     return foldMailbox({ owner, inboxes: docsOf('inbox'), marks: docsOf('marks'), drafts: drafts.doc }).value
   }
 
-  /** Outbox entries that have all their receipts are cleared [DEL2]. */
+  /** Outbox entries that have all their receipts are cleared [DEL2], those refused for their id sent again under another [DEL4]. */
   const tidyOutbox = (): void => {
     const drafts = draftsRoom()
     if (drafts === null || drafts.doc.getMap('outbox').size === 0) return
-    const settled = mailbox()?.settled ?? []
+    const { settled = [], refused = [] } = mailbox() ?? {}
     if (settled.length > 0) clearOutboxEntries(drafts.doc, settled)
+    for (const entry of refused) resendRefused(drafts.doc, entry)
   }
 
   const editDraftOf = (draft: DraftId, text: string): void => {

@@ -5,7 +5,7 @@ import { signal } from '@preact/signals'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readOutbox } from '../../crdt-schema/drafts.ts'
-import { type MessageId, type Millis, type Month, millisToMonth, mintMessageId } from '../../crdt-schema/ids.ts'
+import { type AccountId, type MessageId, type Millis, type Month, messageToMonth, millisToMonth, mintMessageId } from '../../crdt-schema/ids.ts'
 import { addMessage, addReceipt, recallMessage } from '../../crdt-schema/inbox.ts'
 import { readMark } from '../../crdt-schema/marks.ts'
 import { type Mail, createMail } from '../../web/model/mail.ts'
@@ -16,6 +16,7 @@ const INBOX = `${ANA}/inbox/${MONTH}`
 const MARKS = `${ANA}/marks/${MONTH}`
 const DRAFTS = `${ANA}/drafts`
 const BEN_PERSON = { id: BEN, name: 'ben' }
+const EVE_PERSON = { id: 'ee'.repeat(16) as AccountId, name: 'eve' }
 const URL = 'http://node-0'
 
 const test = suite('mail')
@@ -60,6 +61,9 @@ const goOnline = ({ link }: Opened): void => {
   link.events.onStatus({ status: 'open', url: URL })
   link.sync()
 }
+
+/** What nodes call the time: ids are minted by it. */
+const tellTime = (link: FakeLink, timeMs: number): void => link.events.onNodesNote({ time: timeMs as Millis, nodes: [] })
 
 /** A node delivers a message from ben. */
 const deliver = async (link: FakeLink, text: string, sentMs = NOW_MS): Promise<MessageId> => {
@@ -242,6 +246,53 @@ test('[DEL4] a message that cannot be delivered fails with its reason; given up,
   assert.equal(mail.mailbox.giveUp(id), { to: [BEN_PERSON], text: 'to nobody' })
   await settle()
   assert.is(mail.mailbox.sent.value.length, 0)
+})
+
+test('[DEL4] what is refused for its id goes out again under another, once, to those who have not got it', async () => {
+  const { mail, link } = await openMail()
+  const ahead = NOW_MS + 90 * 86_400_000
+  tellTime(link, ahead)
+  const draft = mail.drafts.create({ to: [BEN_PERSON, EVE_PERSON], text: 'from the future' })
+  tellTime(link, NOW_MS)
+  const [id] = mail.drafts.send([present(draft)]).sent
+  await settle()
+  assert.ok(id)
+  const month = millisToMonth(ahead as Millis)
+  assert.ok(link.rooms.has(`${ANA}/inbox/${month}`), 'the month of the id is open, or nobody would see the answer')
+  link.write(`${ANA}/inbox/${month}`, (doc) => {
+    addReceipt(doc, id, BEN, 'bad-id', NOW_MS as Millis)
+    addReceipt(doc, id, EVE_PERSON.id, 'delivered', NOW_MS as Millis)
+  })
+  await settle()
+  const outbox = readOutbox(present(link.rooms.get(DRAFTS)).doc).value
+  assert.equal(outbox.map(({ to, text }) => [to, text]), [[[BEN_PERSON], 'from the future']])
+  const again = present(outbox[0]).id
+  assert.is(messageToMonth(again), MONTH)
+  assert.equal(stateOf(mail, again), { status: 'waiting' })
+  link.write(INBOX, (doc) => {
+    addMessage(doc, { id: again, from: { id: ANA, name: 'ana' }, to: [BEN_PERSON], text: 'from the future', sentMs: NOW_MS as Millis })
+    addReceipt(doc, again, BEN, 'delivered', NOW_MS as Millis)
+  })
+  await settle()
+  assert.is(readOutbox(present(link.rooms.get(DRAFTS)).doc).value.length, 0)
+})
+
+test('[DEL2] a draft of long ago is sent like any other: the page sees the answer in the month of its id', async () => {
+  const { mail, link } = await openMail()
+  const past = NOW_MS - 200 * 86_400_000
+  tellTime(link, past)
+  const draft = mail.drafts.create({ to: [BEN_PERSON], text: 'at last' })
+  tellTime(link, NOW_MS)
+  const [id] = mail.drafts.send([present(draft)]).sent
+  await settle()
+  assert.ok(id)
+  link.write(`${ANA}/inbox/${millisToMonth(past as Millis)}`, (doc) => {
+    addMessage(doc, { id, from: { id: ANA, name: 'ana' }, to: [BEN_PERSON], text: 'at last', sentMs: NOW_MS as Millis })
+    addReceipt(doc, id, BEN, 'delivered', NOW_MS as Millis)
+  })
+  await settle()
+  assert.is(readOutbox(present(link.rooms.get(DRAFTS)).doc).value.length, 0, 'cleared')
+  assert.is(mail.mailbox.sent.value.find((row) => row.id === id)?.text, 'at last')
 })
 
 test('drafts: select all has three states; what cannot be sent stays and says why', async () => {

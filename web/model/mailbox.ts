@@ -4,8 +4,8 @@
 
 import { type ReadonlySignal, computed, signal } from '@preact/signals'
 import type * as Y from 'yjs'
-import { clearOutboxEntries, clearOutboxEntry, readOutbox, readRecalls, requestRecall } from '../../crdt-schema/drafts.ts'
-import { type AccountId, type MessageId, messageToMonth } from '../../crdt-schema/ids.ts'
+import { clearOutboxEntries, clearOutboxEntry, readOutbox, readRecalls, requestRecall, resendRefused } from '../../crdt-schema/drafts.ts'
+import { type AccountId, type MessageId, messageToMonth, parseMonth } from '../../crdt-schema/ids.ts'
 import type { Person } from '../../crdt-schema/inbox.ts'
 import { type Mailbox, type ReceivedMessage, createMailboxFolder, oldestUnopened } from '../../crdt-schema/mailbox.ts'
 import type { RoomNote } from '../../crdt-schema/wire.ts'
@@ -81,7 +81,9 @@ export const createMailbox = ({ owner, rooms, draftsLedger, marking, onDiskFull 
   }
 
   const fold = (): void => {
-    const { drafts, months } = rooms()
+    const { drafts, months, ofMessage } = rooms()
+    // The answer to a message is in the month of its id, and that of a draft written long ago is no month of these days.
+    for (const { id } of readOutbox(drafts.doc).value) if (parseMonth(messageToMonth(id)) !== null) ofMessage(id)
     const mailbox = folder.fold({
       owner,
       drafts: drafts.doc,
@@ -91,6 +93,7 @@ export const createMailbox = ({ owner, rooms, draftsLedger, marking, onDiskFull 
     for (const { id } of mailbox.outbox) draftsLedger.meet(`outbox:${id}`, drafts.latestChange())
     folded.value = mailbox
     if (mailbox.settled.length > 0) clearOutboxEntries(drafts.doc, mailbox.settled)
+    for (const refused of mailbox.refused) resendRefused(drafts.doc, refused)
     openLive(mailbox.inbox)
   }
 
