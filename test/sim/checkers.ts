@@ -22,6 +22,7 @@ import { isRecalled, readMessages } from '../../crdt-schema/inbox.ts'
 import { readMark } from '../../crdt-schema/marks.ts'
 import type { World } from './cluster.ts'
 import type { Deed, Operation } from './history.ts'
+import { checkNewestSessions, checkOwners, checkStamps, countDoubles } from './oracles.ts'
 import type { SimProcess } from './process.ts'
 
 /** What one node's disk holds, read without the node. */
@@ -71,7 +72,10 @@ export const checkWorld = (world: World, options: CheckOptions = {}): string[] =
   return [
     ...checkSends(world, nodes),
     ...checkNames(world, nodes, options),
+    ...checkOwners(world, nodes, isRemovedIn),
+    ...checkStamps(world, nodes),
     ...checkSessions(world),
+    ...(options.isPartitionFree === true ? checkNewestSessions(world, (pid, token) => isTokenGoodOn(world, pid, token)) : []),
     ...checkRemovals(world, nodes),
     ...checkMarks(world, nodes),
     ...checkRecalls(world, nodes),
@@ -122,6 +126,8 @@ const checkCopies = (node: Contents, sends: readonly OperationOf<'send'>[]): str
     if (messages === null) continue
     const { value, skipped } = messages
     if (skipped > 0) found.push(`K1 node ${node.pid} holds ${skipped} unreadable messages in ${name}`)
+    const doubles = countDoubles([...(node.documents.get(name)?.getMap('messages').keys() ?? [])])
+    if (doubles > 0) found.push(`K1 node ${node.pid} holds ${doubles} messages more than once in ${name}`)
     for (const message of value.values()) {
       const attempts = byId.get(message.id) ?? []
       const isAttempted = attempts.some(({ deed }) => deed.text === message.text && deed.from === message.from.id)
@@ -191,17 +197,33 @@ const checkSessions = (world: World): string[] => {
   }
   for (const device of world.devices.values()) {
     const { session, person } = device
-    if (session === null || person.hasLeft || person.account === null || ended.some(({ deed }) => deed.account === person.account)) continue
-    const signIns = operationsOf(world, 'sign-in').filter(({ deed }) => deed.account === person.account).length
-    if (signIns + 1 > SESSIONS_MAX) continue
+    if (session === null || person.hasLeft || person.account === null || ended.some(({ deed }) => deed.token === session.token)) continue
+    if (mayHaveEnded(world, session.operation, person.account)) continue
     for (const { pid, state } of world.processes) {
       if (state !== null && !isTokenGood(state, session.token)) found.push(`K3 the session of ${device.label} was granted and never ended, but node ${pid} does not know it`)
+    }
+  }
+  for (const { account, label } of world.persons.values()) {
+    if (account === null) continue
+    for (const { pid, state } of world.processes) {
+      const live = state?.desk.directory.liveSessionsOf(account, state.desk.clusterMs).length ?? 0
+      if (state !== null && live > state.config.sessionsPerAccount) found.push(`K3 ${label} has ${live} sessions on node ${pid}, at most ${state.config.sessionsPerAccount} are allowed`)
     }
   }
   return found
 }
 
-const SESSIONS_MAX = 8
+/** Others signed in meanwhile: they may have taken over, or were so many that the oldest session ended [COO7]. */
+const mayHaveEnded = (world: World, since: Operation, account: AccountId): boolean => {
+  const later = operationsOf(world, 'sign-in').filter(operation => operation !== since && operation.deed.account === account && (operation.endedMs < 0 || operation.endedMs >= since.startedMs))
+  const limit = world.process(0).state?.config.sessionsPerAccount ?? 0
+  return later.length + 1 > limit || later.some(({ deed }) => deed.takeOver)
+}
+
+const isTokenGoodOn = (world: World, pid: Pid, token: string): boolean => {
+  const { state } = world.process(pid)
+  return state !== null && isTokenGood(state, token)
+}
 
 const isTokenGood = (state: NonNullable<SimProcess['state']>, token: string): boolean => state.desk.directory.sessionOf(token, state.desk.clusterMs) !== null
 
@@ -271,6 +293,37 @@ const checkRecalls = (world: World, nodes: readonly Contents[]): string[] => {
   }
   return found
 }
+
+// ---- K9
+
+/**
+ * What a node keeps only while something is under way and must be empty when nothing is: a list that never falls is a
+ * list that grows.
+ */
+export const findUndrained = (world: World): string[] =>
+  world.processes.flatMap(({ place, state }) => {
+    if (state === null) return []
+    const peers = [...state.peers.values()]
+    const sizes: Record<string, number> = {
+      'pending commits': state.commits.pending.length,
+      'questions': state.questions.length,
+      'messages held back': state.heldBack.length,
+      'calls': state.calls.byId.size + state.calls.byJob.size + state.waitingAnswers.length,
+      'grants asked for': state.asking.size,
+      'grant jobs': state.coordinator.jobs.length,
+      'tentative grants': state.meta.tentative.length,
+      'undelivered drafts': state.undelivered.size,
+      'quarantined documents': state.documents.quarantined.size,
+      'unacknowledged pushes': peers.reduce((sum, peer) => sum + peer.unacknowledged.size + peer.missing.size, 0),
+      'pushes above a hole': peers.reduce((sum, peer) => sum + peer.heldAbove.size, 0),
+      'fragments': peers.reduce((sum, peer) => sum + peer.fragments.length, 0)
+    }
+    const kept = Object.entries(sizes).filter(([, size]) => size > 0)
+    const grown = state.history.length > HISTORY_MAX ? [['history', state.history.length] as const] : []
+    return [...kept, ...grown].map(([what, size]) => `K9 ${place} still holds ${size} ${what}`)
+  })
+
+const HISTORY_MAX = 200
 
 // ---- K5
 

@@ -23,8 +23,21 @@ export interface WorldOptions {
   /** Wall clocks are off by up to this, either way. */
   readonly skewMsMax?: number
   readonly config?: Partial<Config>
+  /** Looks on: role log, gaps, marks. */
+  readonly watch?: Watch
   /** Sees each line that a person reading a transcript wants to see. */
   readonly onEvent?: (atMs: number, text: string) => void
+}
+
+/** Whoever looks on from outside, without a part in the run. */
+export interface Watch {
+  /** Once, before anything happens. */
+  begin(world: World): void
+  /** After each turn of a node, and when it has ended. */
+  onTurn(process: SimProcess): void
+  onLog(process: SimProcess, event: string, fields: Readonly<Record<string, unknown>>): void
+  onOperation(operation: Operation): void
+  onDiskLost(process: SimProcess): void
 }
 
 export interface Violation {
@@ -66,6 +79,10 @@ export interface World {
   isParted: boolean
   /** A disk was lost and the cluster has not been whole since. */
   isDiskLost(): boolean
+  /** That disk is lost, or damaged, from now until every node is in step again. */
+  loseDisk(process: SimProcess): void
+  /** Whose disk was lost, set back or damaged at any time. */
+  readonly lostDisks: ReadonlySet<Pid>
   violate(who: string, error: unknown): void
   /** Takes away every fault and starts or wakes every node and page. */
   heal(): void
@@ -88,6 +105,7 @@ export const createWorld = (options: WorldOptions): World => {
   const counts: Counts = { kills: 0, pauses: 0, faults: 0, turns: 0 }
   const roles = new Map<Pid, string>()
   const byUrl = new Map<string, SimProcess>()
+  const lostDisks = new Set<Pid>()
   let isDiskLost = false
   let isParted = false
 
@@ -103,6 +121,7 @@ export const createWorld = (options: WorldOptions): World => {
 
   const history = createHistory((operation: Operation) => {
     const { deed, device, outcome, status, code, answeredBy, storedOn } = operation
+    options.watch?.onOperation(operation)
     if (deed.kind === 'mark' || deed.kind === 'draft') return trace.line(schedule.nowMs, `${device} ${describeDeed(deed)}: ${outcome}`)
     const detail = [status === 0 ? '' : status, code, answeredBy === null ? '' : `by ${answeredBy}`, storedOn.length > 0 ? `stored on ${storedOn.join(' ')}` : '']
     note(`${device} ${describeDeed(deed)}: ${outcome} ${detail.filter(part => part !== '').join(' ')}`.trimEnd())
@@ -120,6 +139,7 @@ export const createWorld = (options: WorldOptions): World => {
   const onTurn = (process: SimProcess): void => {
     counts.turns += 1
     watchRole(process)
+    options.watch?.onTurn(process)
     const { state } = process
     if (state === null) return
     const running = processes.flatMap(other => (other.status !== 'running' || other.state === null ? [] : [other.state]))
@@ -129,9 +149,14 @@ export const createWorld = (options: WorldOptions): World => {
 
   const onTrap = (process: SimProcess, moment: string): void => {
     counts.kills += 1
-    if (moment !== 'after-stored-answer') return
+    if (moment === 'after-stored-answer') loseDisk(process)
+  }
+
+  const loseDisk = (process: SimProcess): void => {
     isDiskLost = true
+    lostDisks.add(process.pid)
     note(`${process.place} loses its disk`)
+    options.watch?.onDiskLost(process)
   }
 
   const pids = Array.from({ length: options.nodes }, (_, pid) => pid as Pid)
@@ -142,7 +167,7 @@ export const createWorld = (options: WorldOptions): World => {
     assertConfig(config)
     const disk: FakeDisk = createFakeDisk(schedule, random.fork(`disk ${pid}`))
     const skewMs = (options.skewMsMax ?? 0) * (skews.next() * 2 - 1)
-    const process = createProcess({ schedule, network, trace, random, disk, config, skewMs, findByUrl: url => byUrl.get(url) ?? null, onTurn, onTrap, mayLoseDisk: () => !world.isDiskLost(), onViolation: ({ place }, error) => violate(place, error) })
+    const process = createProcess({ schedule, network, trace, random, disk, config, skewMs, findByUrl: url => byUrl.get(url) ?? null, onTurn, onTrap, mayLoseDisk: () => !world.isDiskLost(), onViolation: ({ place }, error) => violate(place, error), onLog: (node, event, fields) => options.watch?.onLog(node, event, fields) })
     byUrl.set(config.url, process)
     return process
   }
@@ -208,9 +233,11 @@ export const createWorld = (options: WorldOptions): World => {
       isParted = parted
     },
     isDiskLost() {
-      if (isDiskLost && isWhole(world)) isDiskLost = false
+      if (isDiskLost && isSafe(world)) isDiskLost = false
       return isDiskLost
     },
+    loseDisk,
+    lostDisks,
     device,
     page,
     run(forMs) {
@@ -225,12 +252,15 @@ export const createWorld = (options: WorldOptions): World => {
       for (const process of processes) {
         process.disk.heal()
         process.setTrap(null)
+        process.setSnip(null, () => {})
+        process.setEcho(false)
         process.resume()
         process.start()
       }
       for (const each of pages.values()) if (!each.device.person.hasLeft) each.goOnline()
     }
   }
+  options.watch?.begin(world)
   return world
 }
 
@@ -260,3 +290,13 @@ export const isWhole = (world: World): boolean => {
   const roots = new Set(world.processes.map(({ state }) => (state === null ? null : rootOf(state))))
   return world.processes.every(isReady) && roots.size === 1 && !roots.has(null) && coordinators(world).length === 1
 }
+
+/** Every node serves, sees all the others, and none lacks what was acknowledged: any one disk may be lost now. */
+export const isSafe = (world: World): boolean =>
+  world.processes.every(
+    process =>
+      isReady(process) &&
+      process.state?.members.view.length === world.processes.length &&
+      process.state.documents.quarantined.size === 0 &&
+      [...process.state.peers.values()].every(peer => !peer.excluded && peer.missing.size === 0 && peer.holdsThrough >= peer.mustHold)
+  )

@@ -1,9 +1,10 @@
 // What the lines of a scenario do to the world, faults and people alike. The words are listed in scenario.ts.
 
 import type { DraftId, MessageId, Pid } from '../../crdt-schema/ids.ts'
-import { type World, isWhole } from './cluster.ts'
+import { type World, isSafe } from './cluster.ts'
 import type { Operation } from './history.ts'
 import type { Page } from './pages.ts'
+import type { Place } from './network.ts'
 import type { Device, Person } from './people.ts'
 import type { SimProcess } from './process.ts'
 import type { Moment } from './traps.ts'
@@ -17,7 +18,7 @@ export interface Commands {
 
 const NODE_WORDS = ['start', 'kill', 'power-off', 'pause', 'resume', 'drain', 'wipe', 'snapshot', 'restore', 'restart']
 const DRAFT_VERBS = ['edits', 'discards', 'sends-draft']
-const PATH_WORDS = ['cut', 'stall', 'open', 'delay', 'blip']
+const PATH_WORDS = ['cut', 'stall', 'open', 'delay', 'blip', 'flap']
 
 export const createCommands = (world: World): Commands => {
   const texts = new Map<string, MessageId>()
@@ -68,15 +69,54 @@ export const createCommands = (world: World): Commands => {
     return match[2] === '>' ? [[from, to]] : [[from, to], [to, from]]
   }
 
-  const runPathWord = (word: string, path: string, duration: string | undefined): void => {
-    world.counts.faults += 1
+  const blip = (from: Place, to: Place, forMs: number): void => {
+    world.network.setPath(from, to, 'cut')
+    world.schedule.after(forMs, () => world.network.setPath(from, to, 'open'))
+  }
+
+  const runPathWord = (word: string, path: string, duration: string | undefined, wholeDuration: string | undefined): void => {
+    world.counts.faults += word === 'open' || duration === '0ms' ? 0 : 1
     for (const [from, to] of pathsOf(path)) {
       if (word === 'delay') world.network.setDelay(from, to, parseDuration(duration))
-      else if (word === 'blip') {
-        world.network.setPath(from, to, 'cut')
-        world.schedule.after(parseDuration(duration), () => world.network.setPath(from, to, 'open'))
+      else if (word === 'blip') blip(from, to, parseDuration(duration))
+      else if (word === 'flap') {
+        const everyMs = parseDuration(duration)
+        for (let afterMs = 0; afterMs < parseDuration(wholeDuration); afterMs += 2 * everyMs) world.schedule.after(afterMs, () => blip(from, to, everyMs))
       } else world.network.setPath(from, to, word === 'cut' || word === 'stall' ? word : 'open')
     }
+  }
+
+  /** `ring 0 2 1 3`: only neighbours hear each other; three nodes stand in a line. */
+  const ring = (words: readonly string[]): void => {
+    world.counts.faults += 1
+    const places = words.map(word => world.process(toPid(word)).place)
+    for (const [index, from] of places.entries()) {
+      for (const [other, to] of places.entries()) {
+        const distance = Math.abs(index - other)
+        if (distance > 1 && (places.length === 3 || distance < places.length - 1)) world.network.setPath(from, to, 'stall')
+      }
+    }
+  }
+
+  /** Every node hears every other one again. */
+  const rejoin = (): void => {
+    for (const { place } of world.processes) for (const other of world.processes) if (other.place !== place) world.network.setPath(place, other.place, 'open')
+  }
+
+  /** `shake 0`: all connections of people to a node are reset, once. */
+  const shake = (process: SimProcess): void => {
+    world.counts.faults += 1
+    for (const { place } of world.devices.values()) blip(place, process.place, SNIP_MS)
+  }
+
+  /** `snip 0 diff 2`: the connection on which node 0 sends its third diff from now is cut behind it. */
+  const setSnip = (process: SimProcess, messageType: string, count: string | undefined): void => {
+    world.counts.faults += 1
+    process.setSnip({ moment: 'after-send', messageType, count: Number(count ?? 0) }, to => {
+      const { place } = world.process(to)
+      blip(process.place, place, SNIP_MS)
+      blip(place, process.place, SNIP_MS)
+    })
   }
 
   /** `split 0 1 | 2`: nothing passes between the groups. */
@@ -99,18 +139,48 @@ export const createCommands = (world: World): Commands => {
     }
   }
 
-  /**
-   * An old copy of a node's directory is put back, and it starts on its own side. Only when all that was acknowledged is on the
-   * other nodes too: nothing is promised to a cluster whose only copy was rolled back.
-   */
-  const rollBack = (pid: Pid): void => {
-    const process = world.process(pid)
-    if (!isWhole(world) || world.isDiskLost() || !snapshots.has(pid)) return
+  // ---- lost disks: only when all that was acknowledged is on the other nodes too, since nothing is promised to a cluster
+  // whose only copy is lost. So the next one waits until every node is in step again.
+
+  /** A node's disk comes to grief while it is down: `damage` says whether there was anything to lose. */
+  const ruin = (process: SimProcess, damage: () => boolean): boolean => {
+    if (!isSafe(world) || world.isDiskLost()) return false
     world.counts.kills += 1
     process.kill('process')
-    process.disk.restoreSnapshot()
-    isolate(String(pid), 'stall')
+    if (damage()) world.loseDisk(process)
+    return true
+  }
+
+  const wipeOut = (process: SimProcess): void =>
+    void ruin(process, () => {
+      process.disk.wipe()
+      return true
+    })
+
+  const putBack = (process: SimProcess): boolean =>
+    snapshots.has(process.pid) &&
+    ruin(process, () => {
+      process.disk.restoreSnapshot()
+      return true
+    })
+
+  /** An old copy of a node's directory is put back, and it starts on its own side. */
+  const rollBack = (process: SimProcess): void => {
+    if (!putBack(process)) return
+    isolate(String(process.pid), 'stall')
     process.start()
+  }
+
+  /** A bit of a running node's disk flips. It may lie unseen for long, so it is only ever the disk of one node in a run. */
+  let flipped: Pid | null = null
+  const flip = (process: SimProcess): void => {
+    if (!isSafe(world) || world.isDiskLost() || (flipped !== null && flipped !== process.pid)) return
+    const what = process.disk.flipAny()
+    if (what === null) return
+    flipped = process.pid
+    world.counts.faults += 1
+    world.loseDisk(process)
+    world.note(`${process.place} has a flipped bit in ${what}`)
   }
 
   const setDisk = ([pid, fault, duration]: readonly string[]): void => {
@@ -199,10 +269,18 @@ export const createCommands = (world: World): Commands => {
     const words = line.replace(/"[^"]*"/, '').split(/\s+/).filter(word => word !== '')
     const [first = '', ...rest] = words
     if (NODE_WORDS.includes(first)) return processesOf(rest).forEach(process => runNodeWord(first, process))
-    if (PATH_WORDS.includes(first)) return runPathWord(first, rest[0] ?? '', rest[1])
+    if (PATH_WORDS.includes(first)) return runPathWord(first, rest[0] ?? '', rest[1], rest[2])
+    if (first === 'ring') return ring(rest)
+    if (first === 'rejoin') return rejoin()
+    if (first === 'shake') return shake(world.process(toPid(rest[0])))
+    if (first === 'snip') return setSnip(world.process(toPid(rest[0])), rest[1] ?? '', rest[2])
+    if (first === 'echo') return world.process(toPid(rest[0])).setEcho(rest[1] === 'on')
+    if (first === 'wipe-out') return wipeOut(world.process(toPid(rest[0])))
+    if (first === 'set-back') return void putBack(world.process(toPid(rest[0])))
+    if (first === 'flip') return flip(world.process(toPid(rest[0])))
     if (first === 'split') return split(rest.join(' '))
     if (first === 'isolate' || first === 'unite') return isolate(rest[0], first === 'isolate' ? 'stall' : 'open')
-    if (first === 'roll-back') return rollBack(toPid(rest[0]))
+    if (first === 'roll-back') return rollBack(world.process(toPid(rest[0])))
     if (first === 'parted') return void (world.isParted = true)
     if (first === 'disk') return setDisk(rest)
     if (first === 'trap') return setTrap(rest)
@@ -238,6 +316,7 @@ const readOwn = (world: World, device: Device): void => {
 }
 
 const READ_MAX = 200
+const SNIP_MS = 20
 
 /**
  * A machine that burns down just after it said "stored" on two nodes or more: what it said must hold without it.

@@ -8,7 +8,7 @@ export type Outcome = 'pending' | 'acknowledged' | 'refused' | 'unknown'
 /** What was attempted, in the words that the checkers need. */
 export type Deed =
   | { readonly kind: 'sign-up'; readonly name: string; readonly account: AccountId }
-  | { readonly kind: 'sign-in'; readonly account: AccountId }
+  | { readonly kind: 'sign-in'; readonly account: AccountId; readonly takeOver: boolean }
   | { readonly kind: 'sign-out'; readonly account: AccountId; readonly token: string }
   | { readonly kind: 'leave'; readonly account: AccountId }
   | { readonly kind: 'send'; readonly from: AccountId; readonly to: readonly AccountId[]; readonly text: string; readonly message: MessageId }
@@ -36,18 +36,26 @@ export interface Operation {
   reached: readonly string[] | null
   /** Of a recall: the answer said that the message is taken back. */
   recalled: boolean
+  /** Nodes that were asked, one after the other. */
+  tries: number
+  /** A page sent it on more than one connection. */
+  resent: boolean
 }
 
 export interface History {
   readonly operations: readonly Operation[]
+  /** Acknowledged sign-ups of a name, oldest first. */
+  granted(name: string): readonly Operation[]
   begin(device: string, deed: Deed, atMs: number): Operation
-  end(operation: Operation, atMs: number, result: Partial<Pick<Operation, 'outcome' | 'status' | 'code' | 'answeredBy' | 'view' | 'storedOn' | 'reached' | 'recalled'>>): void
+  end(operation: Operation, atMs: number, result: Partial<Pick<Operation, 'outcome' | 'status' | 'code' | 'answeredBy' | 'view' | 'storedOn' | 'reached' | 'recalled' | 'tries'>>): void
 }
 
 export const createHistory = (onEnd: (operation: Operation) => void): History => {
   const operations: Operation[] = []
+  const grantedByName = new Map<string, Operation[]>()
   return {
     operations,
+    granted: name => grantedByName.get(name) ?? [],
     begin(device, deed, atMs) {
       const operation: Operation = {
         number: operations.length,
@@ -62,13 +70,17 @@ export const createHistory = (onEnd: (operation: Operation) => void): History =>
         view: [],
         storedOn: [],
         reached: null,
-        recalled: false
+        recalled: false,
+        tries: 0,
+        resent: false
       }
       operations.push(operation)
       return operation
     },
     end(operation, atMs, result) {
       Object.assign(operation, { ...result, endedMs: atMs })
+      const { deed, outcome } = operation
+      if (deed.kind === 'sign-up' && outcome === 'acknowledged') grantedByName.set(deed.name, [...(grantedByName.get(deed.name) ?? []), operation])
       onEnd(operation)
     }
   }

@@ -33,6 +33,8 @@ export interface PeopleWorld {
 export interface Session {
   readonly token: string
   readonly sessionId: string
+  /** The sign-up or sign-in that gave it. */
+  readonly operation: Operation
 }
 
 export interface Device {
@@ -55,7 +57,8 @@ export interface Device {
   recall(message: MessageId): Operation | null
   putDraft(text: string, to: readonly Person[], draft: DraftId | null): Operation | null
   sendDraft(draft: DraftId, text: string, to: readonly Person[]): Operation | null
-  read(then: (messages: AnswerOf<'list-messages'>['messages']) => void): Operation | null
+  /** `then` gets the messages and the node that answered. */
+  read(then: (messages: AnswerOf<'list-messages'>['messages'], by: Pid) => void): Operation | null
   /** What this device has seen of messages and drafts, oldest first. */
   readonly seen: { readonly messages: MessageId[]; readonly drafts: { readonly id: DraftId; text: string; to: readonly Person[] }[] }
 }
@@ -123,7 +126,7 @@ export const createDevice = (world: PeopleWorld, person: Person, label: string, 
   }
 
   /** Goes through the nodes until one gives a final answer; what was never answered is unknown. */
-  const persist = (deed: Deed, body: Call, idempotencyKey: string | null, onAnswer: (answer: HttpAnswer) => void): Operation => {
+  const persist = (deed: Deed, body: Call, idempotencyKey: string | null, onAnswer: (answer: HttpAnswer, operation: Operation, by: Pid) => void): Operation => {
     const operation = history.begin(label, deed, schedule.nowMs)
     trace.line(schedule.nowMs, `${label} begins ${operation.number}: ${describeDeed(deed)}`)
     const order = processesFrom(home)
@@ -136,8 +139,8 @@ export const createDevice = (world: PeopleWorld, person: Person, label: string, 
       const code = outcome === 'acknowledged' ? '' : readCode(answer)
       const view = world.processes.find(({ pid }) => pid === by)?.state?.members.view ?? (by === null ? [] : [by])
       // What the answer teaches comes first, so that whoever watches the history sees it whole.
-      if (answer !== null && outcome === 'acknowledged') onAnswer(answer)
-      history.end(operation, schedule.nowMs, { outcome, status: answer?.status ?? 0, code, answeredBy: by, view, storedOn: readStoredOn(answer), reached: readReached(answer), recalled: isRecall(answer) })
+      if (answer !== null && by !== null && outcome === 'acknowledged') onAnswer(answer, operation, by)
+      history.end(operation, schedule.nowMs, { outcome, status: answer?.status ?? 0, code, answeredBy: by, view, storedOn: readStoredOn(answer), reached: readReached(answer), recalled: isRecall(answer), tries })
     }
     const tryNext = (): void => {
       const process = order[tries % order.length]
@@ -159,9 +162,9 @@ export const createDevice = (world: PeopleWorld, person: Person, label: string, 
 
   const newKey = (): string => mintRequestId(random.bytes(16))
   const accountsOf = (people: readonly Person[]): AccountId[] => people.flatMap(({ account }) => (account === null ? [] : [account]))
-  const rememberSession = (answer: HttpAnswer): void => {
+  const rememberSession = (answer: HttpAnswer, operation: Operation): void => {
     const body = answer.body as SignedInJson
-    session = { token: body.session.token, sessionId: body.session.id }
+    session = { token: body.session.token, sessionId: body.session.id, operation }
     person.account = body.account.id as AccountId
   }
   const sendAs = (message: MessageId, text: string, to: readonly AccountId[]): Operation => {
@@ -199,14 +202,14 @@ export const createDevice = (world: PeopleWorld, person: Person, label: string, 
     signUp(name) {
       const key = newKey()
       const account = requestToAccountId(key as Parameters<typeof requestToAccountId>[0])
-      return persist({ kind: 'sign-up', name, account }, { type: 'create-account', name, password: person.password, device: label }, key, answer => {
+      return persist({ kind: 'sign-up', name, account }, { type: 'create-account', name, password: person.password, device: label }, key, (answer, operation) => {
         person.name = name
-        rememberSession(answer)
+        rememberSession(answer, operation)
       })
     },
     signIn(takeOver) {
       const account = person.account ?? ('' as AccountId)
-      return persist({ kind: 'sign-in', account }, { type: 'create-session', name: person.name, password: person.password, device: label, takeOver }, newKey(), rememberSession)
+      return persist({ kind: 'sign-in', account, takeOver }, { type: 'create-session', name: person.name, password: person.password, device: label, takeOver }, newKey(), rememberSession)
     },
     signOut() {
       const token = session?.token
@@ -254,8 +257,8 @@ export const createDevice = (world: PeopleWorld, person: Person, label: string, 
       signedIn(() => persist({ kind: 'read', account: me() }, { type: 'send-drafts', ids: [draft] }, newKey(), () => {})),
     read: then =>
       signedIn(() =>
-        persist({ kind: 'read', account: me() }, { type: 'list-messages', limit: 200 }, null, answer => {
-          then((answer.body as AnswerOf<'list-messages'>).messages)
+        persist({ kind: 'read', account: me() }, { type: 'list-messages', limit: 200 }, null, (answer, _operation, by) => {
+          then((answer.body as AnswerOf<'list-messages'>).messages, by)
         })
       )
   }

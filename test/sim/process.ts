@@ -55,6 +55,10 @@ export interface SimProcess {
   resume(): void
   drain(): void
   setTrap(trap: Trap | null): void
+  /** Like a trap, but `onSnip` cuts the connection to that peer instead. */
+  setSnip(trap: Trap | null, onSnip: (to: Pid) => void): void
+  /** What a relay or a redialled link may repeat is sent twice, while it is on. */
+  setEcho(isOn: boolean): void
   acceptLink(end: End, peer: PeerIdentity): EndHandler | null
   acceptClient(end: End, room: string, token: string | null, address: string): EndHandler | null
   acceptHttp(end: End, address: string): EndHandler | null
@@ -75,12 +79,15 @@ export interface ProcessWorld {
   /** No disk was lost since the cluster was last whole. */
   mayLoseDisk(): boolean
   onTrap(process: SimProcess, moment: Moment): void
+  onLog(process: SimProcess, event: string, fields: Readonly<Record<string, unknown>>): void
   /** A rule of the machine was broken: the run has failed. */
   onViolation(process: SimProcess, error: unknown): void
 }
 
 const DIAL_TIMEOUT_MS = 3_000
 const TURN_MS_MAX = 0.2
+/** What goes again after a redial, or by two ways around a lost link. The steps of a pull belong to one connection. */
+const REPEATABLE: ReadonlySet<string> = new Set(['push', 'ack', 'settled', 'holds', 'heartbeat', 'claim', 'promise', 'prepare', 'prepared', 'resolved', 'ask', 'reply'])
 
 interface Run {
   readonly number: number
@@ -109,6 +116,9 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
   let identity: PeerIdentity | null = null
   let exit: SimProcess['exit'] = null
   const trap = createTrapHolder()
+  const snip = createTrapHolder()
+  let onSnip: (to: Pid) => void = () => {}
+  let isEchoing = false
 
   // ---- events in
 
@@ -229,6 +239,7 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
         return now.passwords.work(effect, event => deliver(now, event))
       case 'log':
         trace.line(schedule.nowMs, `${place} ${effect.level}: ${effect.event} ${JSON.stringify(effect.fields)}`)
+        world.onLog(self, effect.event, effect.fields)
         return
       case 'stop':
         trace.line(schedule.nowMs, `${place} exits ${effect.exitCode}: ${effect.text}`)
@@ -240,10 +251,13 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
 
   const sendToPeer = (now: Run, effect: Effect & { type: 'send' }): void => {
     checkAfter(now, effect)
-    const types = trap.isSet ? describeFrame(effect.frame) : []
+    const types = trap.isSet || snip.isSet || isEchoing ? describeFrame(effect.frame) : []
     if (springs('before-send', types)) return
     trace.bytes(`${place} link ${effect.link}`, effect.frame)
     now.links.get(effect.link)?.send(effect.frame)
+    if (isEchoing && types.every(type => REPEATABLE.has(type))) now.links.get(effect.link)?.send(effect.frame)
+    const to = now.state.pidByLink.get(effect.link)
+    if (to !== undefined && snip.springs('after-send', types)) onSnip(to)
     springs('after-send', types)
   }
 
@@ -344,6 +358,7 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
     status = 'stopped'
     identity = null
     trap.set(null)
+    snip.set(null)
     if (how === 'closed') for (const open of [...now.links.values(), ...now.clients.values(), ...now.calls.values()]) open.close()
     network.setPlace(place, how === 'no-power' ? 'no-power' : 'dead')
     if (how === 'closed') now.disk.close()
@@ -396,6 +411,13 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
       if (run !== null) deliver(run, { type: 'drain' })
     },
     setTrap: trap.set,
+    setSnip(next, act) {
+      snip.set(next)
+      onSnip = act
+    },
+    setEcho(isOn) {
+      isEchoing = isOn
+    },
     acceptLink(end, peer) {
       return run === null || identity === null ? null : attach(run, end, peer, false)
     },

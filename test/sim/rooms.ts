@@ -130,7 +130,10 @@ export const createRooms = (world: PageWorld, device: Device, random: Random, on
 
   const attach = (room: Room, end: End): EndHandler => {
     Object.assign(room, { end, status: 'open', sent: 0, stored: 0, isSynced: false, heardMs: schedule.nowMs })
-    for (const item of room.pending) item.frame = null
+    for (const item of room.pending) {
+      item.operation.resent ||= item.frame !== null
+      item.frame = null
+    }
     end.send(encodeSyncStep1(Y.encodeStateVector(room.doc)))
     return {
       onFrame: frame => {

@@ -6,9 +6,12 @@
 //   snapshot 0 · restore 0                             copy of a disk taken, and put back into a stopped node
 //   disk 0 slow 800ms | full | broken | ok             the disk's faults
 //   cut|stall 0-1 · stall 0>1 · delay 0>1 200ms · open 0-1 · blip 0-1 20ms · split 0 1 | 2
+//   flap 0-1 200ms 5s · ring 0 2 1 · rejoin            up and down for 5 s; only neighbours hear each other; all paths open
 //   isolate 0 · unite 0 · parted                       one node on its own side; parted: reads may be behind
+//   snip 0 diff 2 · shake 0 · echo 0 on|off            cut behind its third diff; people's connections reset; frames repeated
 //   lose-disk 0                                        its machine burns down after its next "stored on 2 or more"
-//   roll-back 0                                        its last snapshot is put back and it starts alone, if all was whole
+//   wipe-out 0 · set-back 0 · flip 0                   its disk is lost, or is its last snapshot, or has a flipped bit, if all
+//   roll-back 0                                        others hold everything; set-back and then start on its own side
 //   jump 0 +3600s                                      the wall clock
 //   trap 0 before-send prepare [2]                     dies at such a moment, after letting 2 pass
 //   heal                                               no faults, everything runs
@@ -22,8 +25,8 @@
 import { type Pid, nameToKey } from '../../crdt-schema/ids.ts'
 import type { Config } from '../../node/core/config.ts'
 import { checkStableComponent } from '../../node/core/invariants.ts'
-import { canonicalJson, checkWorld, countMessages, readContents } from './checkers.ts'
-import { type World, coordinators, createWorld, describeRole, describeWhole, isReady, isWhole } from './cluster.ts'
+import { canonicalJson, checkWorld, countMessages, findUndrained, readContents } from './checkers.ts'
+import { type Watch, type World, coordinators, createWorld, describeRole, describeWhole, isReady, isWhole } from './cluster.ts'
 import { type Commands, createCommands } from './commands.ts'
 import { ScenarioError, parseDuration, toPid } from './words.ts'
 
@@ -36,6 +39,7 @@ export interface ScenarioResult {
 
 export interface ScenarioOptions {
   readonly seed: string
+  readonly watch?: Watch
   /** Told of every line before it runs. */
   readonly onLine?: (world: World, line: string) => void
 }
@@ -57,12 +61,12 @@ export const expandScenario = (text: string): { readonly variant: string; readon
 }
 
 /** Runs a scenario from its text; stops at the first expectation that does not hold and at the first broken rule. */
-export const runScenario = (text: string, { seed, onLine }: ScenarioOptions): ScenarioResult => {
+export const runScenario = (text: string, { seed, onLine, watch }: ScenarioOptions): ScenarioResult => {
   const lines = text.split('\n').map(line => line.replace(/#.*$/, '').trim()).filter(line => line !== '')
   const transcript: string[] = []
   const findings: string[] = []
   const [first = '', ...rest] = lines
-  const world = createWorld({ seed, ...parseNodesLine(first), onEvent: (atMs, event) => transcript.push(`  ${(atMs / 1000).toFixed(1).padStart(5)}  ${event}`) })
+  const world = createWorld({ seed, ...parseNodesLine(first), ...(watch === undefined ? {} : { watch }), onEvent: (atMs, event) => transcript.push(`  ${(atMs / 1000).toFixed(1).padStart(5)}  ${event}`) })
   const commands = createCommands(world)
   transcript.push(first)
   for (const line of rest) {
@@ -160,6 +164,12 @@ const conditionOf = (world: World, word: string, args: readonly string[]): Condi
       return { holds: () => isNobodyBusy(world), describe: () => describePending(world) }
     case 'last':
       return lastOperation(world, args)
+    // expect answered-by probe0 probe1: each was acknowledged by the node it asked first, not by another
+    case 'answered-by':
+      return answeredByHome(world, args)
+    // expect drained: no queue, table or list that should empty itself holds anything
+    case 'drained':
+      return { holds: () => findUndrained(world).length === 0, describe: () => findUndrained(world).join('; ') }
     case 'digests':
       return { holds: () => isWhole(world), describe: describeRoles }
     case 'settled':
@@ -186,6 +196,16 @@ const lastOperation = (world: World, [label, outcome, code]: readonly string[]):
     holds: () => last()?.outcome === outcome && (code === undefined || last()?.code === code),
     describe: () => `${label}: ${last()?.outcome ?? 'nothing'} ${last()?.code ?? ''}`
   }
+}
+
+const answeredByHome = (world: World, labels: readonly string[]): Condition => {
+  const late = (): string[] =>
+    labels.flatMap(label => {
+      const last = world.history.operations.filter(({ device }) => device === label).at(-1)
+      const { home } = world.device(label)
+      return last?.outcome === 'acknowledged' && last.answeredBy === home ? [] : [`${label} through ${home}: ${last?.outcome ?? 'nothing'} ${last?.code ?? ''} by ${last?.answeredBy ?? 'nobody'}`]
+    })
+  return { holds: () => late().length === 0, describe: () => late().join('; ') }
 }
 
 const acknowledgedOf = (world: World, [count, , kind]: readonly string[]): Condition => {
