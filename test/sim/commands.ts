@@ -306,10 +306,9 @@ const readOwn = (world: World, device: Device): void => {
   device.read(messages => {
     if (world.isParted || messages.length >= READ_MAX) return
     const ids = new Set(messages.map(({ id }) => id))
-    const isGone = (message: MessageId): boolean =>
-      world.history.operations.some(({ deed }) => (deed.kind === 'recall' || (deed.kind === 'mark' && deed.mark === 'deleted')) && deed.message === message)
+    const gone = new Set(world.history.operations.flatMap(({ deed }) => (deed.kind === 'recall' || (deed.kind === 'mark' && deed.mark === 'deleted') ? [deed.message] : [])))
     for (const { deed, outcome, endedMs, number, reached } of world.history.operations) {
-      if (deed.kind !== 'send' || deed.from !== account || outcome !== 'acknowledged' || endedMs >= startedMs || (reached?.length ?? 0) === 0 || deed.to.includes(deed.from) || isGone(deed.message)) continue
+      if (deed.kind !== 'send' || deed.from !== account || outcome !== 'acknowledged' || endedMs >= startedMs || (reached?.length ?? 0) === 0 || deed.to.includes(deed.from) || gone.has(deed.message)) continue
       if (!ids.has(deed.message)) world.violate(device.label, new Error(`K6 operation ${number} stored "${deed.text}", and a later read does not show it`))
     }
   })

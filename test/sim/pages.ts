@@ -4,7 +4,7 @@
 import * as Y from 'yjs'
 import { clearOutboxEntries, createDraft, discardDraft, draftText, readDrafts, readOutboxEntry, resendRefused, sendDraft, setSelected, touchDraft } from '../../crdt-schema/drafts.ts'
 import { type DocumentName, type DraftId, type MessageId, type Pid, draftsDocument, marksDocument, messageToMonth, mintDraftId } from '../../crdt-schema/ids.ts'
-import { type Mailbox, foldMailbox } from '../../crdt-schema/mailbox.ts'
+import { type Mailbox, createMailboxFolder } from '../../crdt-schema/mailbox.ts'
 import { markOpened, setChecked, setDeleted } from '../../crdt-schema/marks.ts'
 import type { Deed, Operation } from './history.ts'
 import type { Device, Person } from './people.ts'
@@ -44,6 +44,7 @@ export const createPage = (world: PageWorld, device: Device, randomOfDevice: Ran
   const { schedule, history, trace } = world
   const random = randomOfDevice.fork('page')
   const rooms = createRooms(world, device, random, () => tidyOutbox())
+  const folder = createMailboxFolder()
 
   // ---- what a person does
 
@@ -71,7 +72,7 @@ export const createPage = (world: PageWorld, device: Device, randomOfDevice: Ran
     const drafts = draftsRoom()
     if (owner === null || drafts === null) return null
     const docsOf = (kind: string): Y.Doc[] => [...rooms.all.values()].filter(({ document }) => document.startsWith(`${kind}/`)).map(({ doc }) => doc)
-    return foldMailbox({ owner, inboxes: docsOf('inbox'), marks: docsOf('marks'), drafts: drafts.doc }).value
+    return folder.fold({ owner, inboxes: docsOf('inbox'), marks: docsOf('marks'), drafts: drafts.doc }).value
   }
 
   /** Outbox entries that have all their receipts are cleared [DEL2], those refused for their id sent again under another [DEL4]. */
@@ -112,7 +113,10 @@ export const createPage = (world: PageWorld, device: Device, randomOfDevice: Ran
     },
     goOnline: rooms.goOnline,
     goOffline: rooms.goOffline,
-    reload: rooms.reload,
+    reload() {
+      folder.close() // it is bound to the replicas, and a reload makes new ones
+      rooms.reload()
+    },
     moveTo: rooms.moveTo,
     writeDraft(text, to) {
       const room = draftsRoom()
