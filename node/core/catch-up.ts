@@ -24,6 +24,11 @@ const ASKED_MAX = 64
 const QUESTIONS_MAX = 1_024
 /** A pull that brings nothing for this long is given up and tried again. */
 const PULL_STUCK_MS = 10_000
+/** What is answered with a few bytes is asked again sooner: on the way through a neighbour a question is lost with that one's link. */
+const ANSWER_LATE_MS = 2_000
+
+const isStuck = ({ now }: NodeState, { status, progressMs }: Pull): boolean =>
+  now.monotonicMs - progressMs > (status === 'rows' || status === 'ending' ? ANSWER_LATE_MS : PULL_STUCK_MS)
 
 const createPull = (node: NodeState, mode: Pull['mode'], wanted: Iterable<DocumentName>): Pull => ({
   id: ++node.nextId, mode, status: mode === 'documents' ? 'fetching' : 'opening', through: 0, wanted: new Set(wanted), asked: new Set(), parts: new Map(),
@@ -58,7 +63,7 @@ export const continuePulls = (node: NodeState): void => {
   for (const peer of node.peers.values()) {
     for (const pull of [peer.pull, peer.claimPull]) {
       if (pull === null || pull.status === 'done') continue
-      if (node.now.monotonicMs - pull.progressMs > PULL_STUCK_MS) {
+      if (isStuck(node, pull)) {
         log(node, 'warn', 'pull-stuck', { peer: peer.pid, status: pull.status })
         if (peer.pull === pull) peer.pull = null
         else peer.claimPull = null
@@ -74,6 +79,7 @@ const continuePull = (node: NodeState, peer: Peer, pull: Pull): void => {
     if (pull.mode === 'documents') becomeStoring(node, pull)
     else {
       pull.status = 'ending'
+      pull.progressMs = node.now.monotonicMs
       sendTo(node, peer.pid, { type: 'pull-end-request', pull: pull.id })
     }
   }

@@ -242,6 +242,22 @@ replication('[REP1] a link that comes back is no sign of a restored copy', () =>
   assert.equal(cores.all.map(({ state }) => state.meta.boot), [1, 1, 1])
 })
 
+replication('[REP1] a question that is lost on its way through a neighbour is asked again within seconds', () => {
+  const cores = createTrio()
+  cores.cut(1, 2)
+  cores.run(3_000)
+  cores.freeze(2)
+  cores.run(1_000)
+  cores.cut(0, 1)
+  cores.wake(2)
+  // It suspects itself and asks both for what it missed; what is for node 1 goes through node 0, which has no link to it just now.
+  cores.run(50)
+  const pulled = peerAt(cores, 2, 1)
+  assert.equal([pulled.pull?.status, pulled.synced], ['rows', false])
+  cores.mend(0, 1)
+  runUntil(cores, () => pulled.synced && cores.core(2).state.phase === 'ready', 4_000)
+})
+
 replication.run()
 
 const serving = suite('faults found in who may serve')
