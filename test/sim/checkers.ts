@@ -22,7 +22,7 @@ import { isRecalled, readMessages } from '../../crdt-schema/inbox.ts'
 import { readMark } from '../../crdt-schema/marks.ts'
 import type { World } from './cluster.ts'
 import type { Deed, Operation } from './history.ts'
-import { checkNewestSessions, checkOwners, checkStamps, countDoubles } from './oracles.ts'
+import { checkOwners, checkStamps, countDoubles } from './oracles.ts'
 import type { SimProcess } from './process.ts'
 
 /** What one node's disk holds, read without the node. */
@@ -75,7 +75,6 @@ export const checkWorld = (world: World, options: CheckOptions = {}): string[] =
     ...checkOwners(world, nodes, isRemovedIn),
     ...checkStamps(world, nodes),
     ...checkSessions(world),
-    ...(options.isPartitionFree === true ? checkNewestSessions(world, (pid, token) => isTokenGoodOn(world, pid, token)) : []),
     ...checkRemovals(world, nodes),
     ...checkMarks(world, nodes),
     ...checkRecalls(world, nodes),
@@ -218,11 +217,6 @@ const mayHaveEnded = (world: World, since: Operation, account: AccountId): boole
   const later = operationsOf(world, 'sign-in').filter(operation => operation !== since && operation.deed.account === account && (operation.endedMs < 0 || operation.endedMs >= since.startedMs))
   const limit = world.process(0).state?.config.sessionsPerAccount ?? 0
   return later.length + 1 > limit || later.some(({ deed }) => deed.takeOver)
-}
-
-const isTokenGoodOn = (world: World, pid: Pid, token: string): boolean => {
-  const { state } = world.process(pid)
-  return state !== null && isTokenGood(state, token)
 }
 
 const isTokenGood = (state: NonNullable<SimProcess['state']>, token: string): boolean => state.desk.directory.sessionOf(token, state.desk.clusterMs) !== null
