@@ -34,8 +34,11 @@ const readOptions = () => {
   }
 }
 
+/** uvu's name of the suite and its marks of tests, which it writes without a line end before what the next test prints. */
+const UVU_MARKS = /^(?: \S.*? {2}(?=[•✘ ]))?(?:[•✘] )*(?= {4})/
+
 /** What a test printed for a person to read (`print` of test/support/asking.ts): lines set in by four spaces. */
-const figuresOf = (output) => output.split('\n').filter((line) => /^ {4}\S/.test(line))
+const figuresOf = (output) => output.split('\n').map((line) => line.replace(UVU_MARKS, '')).filter((line) => /^ {4,}\S/.test(line))
 
 const report = (tally, { name, passed, failed, ms, reason, output }) => {
   tally.passed += passed

@@ -1,122 +1,139 @@
-// Kills under load, and the counting afterwards; shared by the short and the long test of kills.
-// People and counting are those of the demo's script, so the demo and the tests cannot disagree on what is lost.
+// kill -9 of real processes under load: two of three in turn, all at once, any of them again and again, and the one that a
+// sender is talking to; shared by the short tests and the programmes. The people are those of workload.ts; only the killed
+// senders are those of the demo's script, so that the demo and the tests cannot disagree on what is lost.
 
 import * as assert from 'uvu/assert'
-import { compareMailbox, createAccount, readMailbox, startSender } from '../../scripts/demo/people.mjs'
+import { compareMailbox, createAccount, readMailbox } from '../../scripts/demo/people.mjs'
+import { createRandom } from '../sim/random.ts'
 import { askAny, median, mustAsk, show, until } from './asking.ts'
 import { type Cluster, call, newMessageId, wait } from './cluster.ts'
-
-type Somebody = { readonly id: string; readonly name: string; readonly token: string }
-type Record_ = { readonly tried: Map<string, string>; readonly acknowledged: Map<string, { startedMs: number; acknowledgedMs: number; phase: string }>; readonly refused: string[] }
+import { countEvents } from './cluster-unit.ts'
+import { type Workload, startWorkload } from './workload.ts'
+import { checkWorkloads } from './workload-checks.ts'
 
 const PHASE_ACKNOWLEDGED_MIN = 8
-const SENDER_COUNT = 3
-const PAUSE_MS = 10
-/** An account is given up only when a cluster has stopped for good. */
-const ACKNOWLEDGED_LIMIT_MS = 60_000
-
-let count = 0
-
-const newPeople = async (cluster: Cluster): Promise<{ senders: Somebody[]; recipient: Somebody }> => {
-  const places = cluster.livePids().map((pid) => cluster.at(pid))
-  const make = (home: number): Promise<Somebody> => createAccount({ places, home, name: `person-${++count}` })
-  const senders: Somebody[] = []
-  for (let home = 0; home < SENDER_COUNT; home++) senders.push(await make(home))
-  return { senders, recipient: await make(0) }
-}
-
-/** People who send through whatever answers, until stopped. */
-const startLoad = async (cluster: Cluster) => {
-  const { senders, recipient } = await newPeople(cluster)
-  const record: Record_ = { tried: new Map(), acknowledged: new Map(), refused: [] }
-  let phase = 'before'
-  const running = senders.map((sender, home) =>
-    startSender({ places: cluster.places, home, sender, recipient, record, phaseOf: () => phase, pauseMs: PAUSE_MS }),
-  )
-  const countIn = (name: string): number => [...record.acknowledged.values()].filter((entry) => entry.phase === name).length
-  const enter = async (name: string): Promise<void> => {
-    phase = name
-    await until(`${PHASE_ACKNOWLEDGED_MIN} messages acknowledged ${name}`, () => countIn(name) >= PHASE_ACKNOWLEDGED_MIN, ACKNOWLEDGED_LIMIT_MS)
-  }
-  /** How long after this moment the first write was acknowledged that began after it. */
-  const backAfter = (momentMs: number): number =>
-    Math.min(...[...record.acknowledged.values()].filter(({ startedMs }) => startedMs >= momentMs).map(({ acknowledgedMs }) => acknowledgedMs - momentMs))
-  const stop = async (): Promise<void> => {
-    await Promise.all(running.map((sender) => sender.stop()))
-  }
-  return { recipient, record, enter, backAfter, stop }
-}
-
-type Load = Awaited<ReturnType<typeof startLoad>>
-
-/** Every acknowledged message is in the mailbox as this node shows it, once, and none that nobody sent. */
-const checkAt = async (cluster: Cluster, pid: number, { recipient, record }: Pick<Load, 'recipient' | 'record'>, when: string): Promise<void> => {
-  const found = await readMailbox({ place: cluster.at(pid), recipient })
-  const { held, lost, doubled, invented } = compareMailbox({ found, record })
-  assert.equal({ held, lost, doubled, invented }, { held: record.acknowledged.size, lost: 0, doubled: 0, invented: 0 }, `${when}, on node ${pid}\n${cluster.logTail(pid)}`)
-  // Who gave up after half a minute of silence was not refused; what became of that message is unknown, and counted above.
-  assert.equal(record.refused.filter((line) => !/: (0|503) [\w-]*$/.test(line)), [], when)
-}
+/** Quick people, so that the moment when writes are back is seen to a few ms. */
+const DENSE = { people: 6, perSecond: 90 } as const
+/** A node that lost the role often lately holds back for up to a minute [COO1]. */
+const ROLE_BACK_MS = 150_000
+const EQUAL_MS = 60_000
 
 /** Whatever an earlier test left dead runs again. */
 const reviveAll = async (cluster: Cluster): Promise<void> => {
-  for (const pid of cluster.pids) if (cluster.stateOf(pid) === 'stopped') await cluster.revive(pid)
+  await Promise.all(cluster.pids.filter((pid) => cluster.stateOf(pid) === 'stopped').map((pid) => cluster.revive(pid)))
 }
-
-/** A node that lost the role often lately holds back for up to a minute [COO1]. */
-const ROLE_BACK_MS = 150_000
 
 /** All nodes ready, equal, and node 0 coordinating. */
 export const waitWhole = async (cluster: Cluster): Promise<void> => {
-  await cluster.waitEqual(60_000)
+  await cluster.waitEqual(EQUAL_MS)
   for (const pid of cluster.pids) await cluster.waitCluster(pid, (state) => state.coordinator === 0, ROLE_BACK_MS)
 }
 
-export type OrderFigures = { readonly order: string; readonly acknowledged: number; readonly writesBackMs: readonly number[]; readonly accountBackMs: number }
+/** All nodes ready and one of them coordinating for all; resolves to that pid. One that lost the role often need not be it. */
+export const waitSettled = async (cluster: Cluster): Promise<number> => {
+  await cluster.waitAllReady(EQUAL_MS)
+  for (;;) {
+    const states = await Promise.all(cluster.livePids().map((pid) => cluster.waitCluster(pid, (state) => state.coordinator !== null, ROLE_BACK_MS)))
+    const coordinators = new Set(states.map(({ coordinator }) => coordinator as number))
+    const [coordinator] = coordinators
+    if (coordinators.size === 1 && coordinator !== undefined) return coordinator
+  }
+}
+
+export type OrderFigures = {
+  readonly order: string
+  readonly findings: readonly string[]
+  readonly acknowledged: number
+  readonly writesBackMs: readonly number[]
+  readonly accountBackMs: number
+}
 
 /** Kills two of three under load, counts on the survivor, brings them back and counts on all. */
-export const playOrder = async (cluster: Cluster, [first, second]: readonly [number, number]): Promise<OrderFigures> => {
+export const playOrder = async (cluster: Cluster, [first, second]: readonly [number, number], label: string): Promise<OrderFigures> => {
   await reviveAll(cluster)
-  const load = await startLoad(cluster)
-  const order = `node ${first}, then node ${second}`
-  await load.enter('before')
-  const moments: number[] = []
-  for (const [pid, phase] of [[first, 'between'], [second, 'after']] as const) {
-    moments.push(performance.now())
-    await cluster.kill(pid)
-    if (phase === 'between') await load.enter(phase)
-  }
+  await waitSettled(cluster)
+  const load = await startWorkload(cluster, { label, ...DENSE })
+  await load.untilAcknowledged(PHASE_ACKNOWLEDGED_MIN)
+  const firstMs = performance.now()
+  await cluster.kill(first)
+  await load.untilAcknowledged(PHASE_ACKNOWLEDGED_MIN)
+  const secondMs = performance.now()
+  await cluster.kill(second)
   const survivor = cluster.livePids()[0] ?? 0
-  const secondMs = moments[1] ?? 0
-  const accountBack = createAccount({ places: cluster.places, home: survivor, name: `newcomer-${++count}` }).then(() => performance.now() - secondMs)
-  await load.enter('after')
+  const accountBack = createAccount({ places: cluster.places, home: survivor, name: `newcomer-${label}` }).then(() => performance.now() - secondMs)
+  await until('a write begun after the second kill is acknowledged', () => load.backAfter(secondMs) < Infinity)
+  await load.untilAcknowledged(PHASE_ACKNOWLEDGED_MIN)
   const accountBackMs = await accountBack
   await load.stop()
-  await checkAt(cluster, survivor, load, `${order}, the survivor`)
-  await Promise.all([first, second].map((pid) => cluster.revive(pid)))
-  await waitWhole(cluster)
-  for (const pid of cluster.pids) await checkAt(cluster, pid, load, `${order}, after all returned`)
-  return { order, acknowledged: load.record.acknowledged.size, writesBackMs: moments.map(load.backAfter), accountBackMs }
+  const order = `node ${first}, then node ${second}`
+  const findings = (await checkWorkloads(cluster, [load])).map((finding) => `${order}, the survivor: ${finding}`)
+  await reviveAll(cluster)
+  await waitSettled(cluster)
+  findings.push(...(await checkWorkloads(cluster, [load])).map((finding) => `${order}, after all returned: ${finding}`))
+  return { order, findings, acknowledged: load.acknowledged().length, writesBackMs: [firstMs, secondMs].map(load.backAfter), accountBackMs }
 }
 
-/** Kills all at once under load; two return, serve and hold everything; then the third does. */
-export const playOutage = async (cluster: Cluster, returning: readonly [number, number]): Promise<{ acknowledged: number; readyMs: number }> => {
+export type OutageFigures = { readonly findings: readonly string[]; readonly acknowledged: number; readonly readyMs: number }
+
+/** Kills all at once under load; some return in this order, `gapMs` apart, serve and hold everything; then the rest do. */
+export const playOutage = async (cluster: Cluster, returning: readonly number[], { label, gapMs = 0 }: { readonly label: string; readonly gapMs?: number }): Promise<OutageFigures> => {
   await reviveAll(cluster)
-  const load = await startLoad(cluster)
-  await load.enter('before')
+  await waitSettled(cluster)
+  const load = await startWorkload(cluster, { label, ...DENSE })
+  await load.untilAcknowledged(PHASE_ACKNOWLEDGED_MIN)
   await Promise.all(cluster.pids.map((pid) => cluster.kill(pid)))
   const startedMs = performance.now()
-  await Promise.all(returning.map((pid) => cluster.revive(pid)))
+  for (const [index, pid] of returning.entries()) {
+    if (index > 0) await wait(gapMs)
+    cluster.start(pid)
+  }
+  await cluster.waitAllReady(EQUAL_MS)
   const readyMs = performance.now() - startedMs
-  await load.enter('after')
+  await load.untilAcknowledged(PHASE_ACKNOWLEDGED_MIN)
   await load.stop()
-  for (const pid of returning) await checkAt(cluster, pid, load, `only ${returning.join(' and ')} returned`)
-  const last = cluster.pids.find((pid) => !returning.includes(pid)) ?? 0
-  await cluster.revive(last)
-  await waitWhole(cluster)
-  for (const pid of cluster.pids) await checkAt(cluster, pid, load, 'after all returned')
-  return { acknowledged: load.record.acknowledged.size, readyMs }
+  const findings = await checkWorkloads(cluster, [load])
+  const others = cluster.pids.filter((pid) => !returning.includes(pid))
+  if (others.length > 0) {
+    await reviveAll(cluster)
+    findings.push(...(await checkWorkloads(cluster, [load])))
+  }
+  return { findings: findings.map((finding) => `back in the order ${returning.join(' ')}, ${gapMs} ms apart: ${finding}`), acknowledged: load.acknowledged().length, readyMs }
 }
+
+export type RandomKillsOptions = { readonly label: string; readonly kills: number; readonly everyMs: readonly [number, number]; readonly downMs: readonly [number, number] }
+export type RandomKillsFigures = { readonly findings: readonly string[]; readonly load: Workload; readonly kills: number; readonly allDown: number; readonly alone: number; readonly gapsMs: readonly number[] }
+
+/**
+ * Kills a random running node every so often and starts it again some time later, whether or not others are down or not
+ * ready yet; at the end all return and are held against everything that was done.
+ */
+export const playRandomKills = async (cluster: Cluster, { label, kills, everyMs, downMs }: RandomKillsOptions): Promise<RandomKillsFigures> => {
+  const dice = createRandom(`${label}/kills`)
+  const load = await startWorkload(cluster, { label })
+  const startedMs = performance.now()
+  const returns: Promise<void>[] = []
+  let allDown = 0
+  for (let count = 0; count < kills; count++) {
+    await wait(dice.integer(...everyMs))
+    await until('some node runs', () => cluster.livePids().length > 0)
+    const victim = dice.pick(cluster.livePids())
+    await cluster.kill(victim)
+    if (cluster.livePids().length === 0) allDown += 1
+    returns.push(wait(dice.integer(...downMs)).then(() => cluster.start(victim)))
+  }
+  await Promise.all(returns)
+  await cluster.waitAllReady(EQUAL_MS)
+  const endedMs = performance.now()
+  await load.stop()
+  const alone = countEvents(cluster, 'alone')
+  const stopped = cluster.pids.filter((pid) => cluster.stateOf(pid) === 'stopped').map((pid) => `node ${pid} ended by itself: ${cluster.logTail(pid)}`)
+  // A node that waited in vain for the others served alone with what it had, as it must [RDY1]: reads and names may show it.
+  const findings = (await checkWorkloads(cluster, [load], { allowsNameSplits: alone > 0 })).filter((finding) => alone === 0 || !finding.startsWith('K6'))
+  return { findings: [...stopped, ...findings], load, kills, allDown, alone, gapsMs: load.gaps(startedMs, endedMs) }
+}
+
+type Somebody = { readonly id: string; readonly name: string; readonly token: string }
+type Record_ = { readonly tried: Map<string, string>; readonly acknowledged: Map<string, { startedMs: number; acknowledgedMs: number; phase: string }> }
 
 const IN_FLIGHT = 3
 
@@ -124,10 +141,13 @@ const IN_FLIGHT = 3
  * `kills` times: three messages are on their way to one node when it is killed, some moment into them; each is sent again
  * with its id through another node. At the end each is there exactly once, on every node.
  */
-export const playSenderKills = async (cluster: Cluster, kills: number): Promise<{ sent: number; unanswered: number; storedUnanswered: number }> => {
+export const playSenderKills = async (cluster: Cluster, kills: number, label: string): Promise<{ sent: number; unanswered: number; storedUnanswered: number }> => {
   await reviveAll(cluster)
-  const { senders, recipient } = await newPeople(cluster)
-  const record: Record_ = { tried: new Map(), acknowledged: new Map(), refused: [] }
+  const people: Somebody[] = []
+  for (let home = 0; home <= IN_FLIGHT; home++) people.push(await createAccount({ places: cluster.places, home: home % cluster.pids.length, name: `${label}-${home}` }))
+  const [recipient, ...senders] = people
+  if (recipient === undefined) throw new Error('nobody is there')
+  const record: Record_ = { tried: new Map(), acknowledged: new Map() }
   const times: number[] = []
   let unanswered = 0
   let storedUnanswered = 0
@@ -138,7 +158,7 @@ export const playSenderKills = async (cluster: Cluster, kills: number): Promise<
     const victim = round % 3
     // How long a write takes just now, on this machine: a note to oneself.
     for (const sender of senders) times.push((await mustAsk(201, cluster.at(victim), 'POST', '/api/messages', { token: sender.token, body: { to: [{ id: sender.id }], text: 'a note' } })).ms)
-    const batch = senders.slice(0, IN_FLIGHT).map((sender, index) => ({ sender, id: newMessageId(), text: `round ${round}, ${index}` }))
+    const batch = senders.map((sender, index) => ({ sender, id: newMessageId(), text: `round ${round}, ${index}` }))
     for (const { id, text } of batch) record.tried.set(id, text)
     const answers = batch.map(({ sender, id, text }) => send(victim, sender, id, text))
     await wait((round / kills) * 2.5 * median(times)) // from before anything arrived to after everything was answered
@@ -159,8 +179,11 @@ export const playSenderKills = async (cluster: Cluster, kills: number): Promise<
     }
     await cluster.revive(victim)
   }
-  await waitWhole(cluster)
-  for (const pid of cluster.pids) await checkAt(cluster, pid, { recipient, record }, 'after each killed sender sent again')
+  await cluster.waitEqual(EQUAL_MS)
+  for (const pid of cluster.pids) {
+    const counts = compareMailbox({ found: await readMailbox({ place: cluster.at(pid), recipient }), record })
+    assert.equal(counts, { held: record.acknowledged.size, lost: 0, doubled: 0, invented: 0 }, `after each killed sender sent again, node ${pid}\n${cluster.logTail(pid)}`)
+  }
   return { sent: record.acknowledged.size, unanswered, storedUnanswered }
 }
 

@@ -1,10 +1,12 @@
 // A long programme: many independent units (seeds, kills, images …), each run once, each result kept as a line of
 // .cache/proof/<id>.jsonl, so that a programme that was stopped goes on where it was. What was run with another build of
 // the code under test does not count. scripts/proof.mjs makes the report of docs/proof.md from these files.
+// STARLING_UNITS=0/2 runs every second unit from the first on, so that two processes may share a programme and its file;
+// STARLING_UNIT=NAME runs that unit alone, once more, and leaves the file as it is.
 
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** A number is added up over the units; a list of numbers is joined, and the report tells its median, p99 and largest. */
@@ -59,22 +61,72 @@ const openResults = ({ id, title, promise, units, isReal = false }: Programme): 
   const file = join(directory, `${id}.jsonl`)
   mkdirSync(directory, { recursive: true })
   const header: Header = { id, title, promise, units: units.length, build: buildOf(isReal), commit: git('rev-parse', '--short', 'HEAD'), isDirty: git('status', '--porcelain', '--', 'node', 'web', 'crdt-schema', 'test') !== '' }
-  const [first, ...rest] = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : []
-  const isSame = first !== undefined && (JSON.parse(first) as Header).build === header.build && (JSON.parse(first) as Header).units === header.units
-  if (isSame) return { file, lines: rest.map((line) => JSON.parse(line) as Line) }
-  writeFileSync(file, `${JSON.stringify(header)}\n`)
-  return { file, lines: [] }
+  return withLock(file, () => {
+    const [first, ...rest] = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : []
+    const isSame = first !== undefined && (JSON.parse(first) as Header).build === header.build && (JSON.parse(first) as Header).units === header.units
+    if (isSame) return { file, lines: rest.map((line) => JSON.parse(line) as Line) }
+    writeFileSync(file, `${JSON.stringify(header)}\n`)
+    return { file, lines: [] }
+  })
+}
+
+/** Of two processes that begin a programme together, one begins its file and the other finds it begun. */
+const withLock = <Value>(file: string, act: () => Value): Value => {
+  const lock = `${file}.lock`
+  for (;;) {
+    try {
+      writeFileSync(lock, String(process.pid), { flag: 'wx' })
+      break
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      if (isAbandoned(lock)) rmSync(lock, { force: true })
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
+    }
+  }
+  try {
+    return act()
+  } finally {
+    rmSync(lock, { force: true })
+  }
+}
+
+/** True if the process that took a lock was killed with it. */
+const isAbandoned = (lock: string): boolean => {
+  try {
+    const owner = Number(readFileSync(lock, 'utf8'))
+    return owner > 0 && !process.kill(owner, 0) // 0: taken, and the id not written yet
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH' // ENOENT: it was given back meanwhile
+  }
+}
+
+/** The units of this process: all, or the share that STARLING_UNITS names. */
+const shareOf = (units: readonly string[]): readonly string[] => {
+  const [, part, parts] = /^(\d+)\/(\d+)$/.exec(process.env['STARLING_UNITS'] ?? '0/1') ?? []
+  if (part === undefined || Number(part) >= Number(parts)) throw new Error(`STARLING_UNITS is a share such as 0/2 or 1/2, not ${process.env['STARLING_UNITS']}`)
+  return units.filter((_, index) => index % Number(parts) === Number(part))
+}
+
+const replay = async (programme: Programme, unit: string): Promise<readonly Line[]> => {
+  if (!programme.units.includes(unit)) return []
+  const { findings, figures } = await programme.run(unit)
+  console.log(`    ${programme.id} ${unit}: ${JSON.stringify(figures)}`)
+  if (findings.length > 0) throw new Error(`${programme.id} unit ${unit}:\n  ${findings.join('\n  ')}`)
+  return []
 }
 
 /**
  * Runs the units that have no result yet, one after the other, to the end even when some fail. Resolves to the lines of
- * all units; throws one Error that tells the first failures and how to replay them.
+ * all units, those of a process with another share as far as they were there at the start; throws one Error that tells
+ * the first failures and how to replay them.
  */
 export const runProgramme = async (programme: Programme): Promise<readonly Line[]> => {
+  const replayed = process.env['STARLING_UNIT']
+  if (replayed !== undefined) return replay(programme, replayed)
   const { file, lines } = openResults(programme)
   const done = new Set(lines.map(({ unit }) => unit))
   if (done.size > 0) console.log(`    ${programme.id}: ${done.size} of ${programme.units.length} were done before, with this same build`)
-  for (const unit of programme.units) {
+  for (const unit of shareOf(programme.units)) {
     if (done.has(unit)) continue
     const startedMs = performance.now()
     const { findings, figures } = await programme.run(unit)

@@ -10,7 +10,7 @@ const createWorker = (label: string): Worker => ({ label, id: label, name: label
 const ana = createWorker('ana')
 const ben = createWorker('ben')
 const eve = createWorker('eve')
-const message = (id: string | null, text: string, outcome: SentMessage['outcome'], from = ana, to = [ben]): SentMessage => ({ id, text, from, to, outcome, startedMs: 0, acknowledgedMs: 0, storedOn: [] })
+const message = (id: string | null, text: string, outcome: SentMessage['outcome'], from = ana, to = [ben]): SentMessage => ({ id, text, from, to, outcome, startedMs: 0, acknowledgedMs: 0, answeredBy: null, storedOn: [] })
 const sent = [message('1', 'one', 'acknowledged'), message('2', 'two', 'unknown'), message(null, 'from a draft', 'unknown'), message('4', 'four', 'acknowledged', eve, [ana])]
 const messageOf = (text: string): SentMessage | undefined => sent.find((one) => one.text === text)
 

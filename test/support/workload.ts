@@ -21,6 +21,7 @@ export type SentMessage = {
   /** When the attempt began that was answered, and when the answer came; by performance.now(). */
   startedMs: number
   acknowledgedMs: number
+  answeredBy: number | null
   storedOn: readonly number[]
 }
 
@@ -45,8 +46,8 @@ export type Worker = {
   readonly drafts: WorkedDraft[]
 }
 
-/** One request and what came of it, for how long anybody waited at which node. */
-export type Attempt = { readonly deed: Deed; readonly pid: number; readonly startedMs: number; readonly endedMs: number; readonly status: number; readonly code: string | null }
+/** One request and what came of it. Those of one `task` are tries of the same thing at node after node. */
+export type Attempt = { readonly task: number; readonly deed: Deed; readonly pid: number; readonly startedMs: number; readonly endedMs: number; readonly status: number; readonly code: string | null }
 
 export type WorkloadOptions = {
   /** Begins the names of people and accounts: 1 to 16 letters, digits, dots, dashes; another one each time in a cluster. */
@@ -74,7 +75,7 @@ const NAMES_AT_ONCE = 4
 const DRAFTS_MAX = 3
 const WATCHED_SENT = 20
 const WATCHED_SEEN = 50
-const PAGE_SIZE = 200
+const PAGE_SIZE = 100
 const UNTIL_LIMIT_MS = 60_000
 
 /** Makes the people and lets them work until `stop()`. Have at least one node ready before either. */
@@ -88,6 +89,7 @@ export const startWorkload = async (cluster: Cluster, { label, people = 4, perSe
   let isStopped = false
   let textCount = 0
   let draftCount = 0
+  let taskCount = 0
 
   const createWorker = async (number: number): Promise<Worker> => {
     const name = `${label}-p${number}`
@@ -100,20 +102,21 @@ export const startWorkload = async (cluster: Cluster, { label, people = 4, perSe
 
   type Persisted = { readonly answer: Answer; readonly pid: number; readonly startedMs: number; readonly tries: number }
 
-  const attempt = async (deed: Deed, pid: number, method: string, path: string, options: CallOptions): Promise<{ readonly answer: Answer; readonly startedMs: number }> => {
+  const attempt = async (task: number, deed: Deed, pid: number, method: string, path: string, options: CallOptions): Promise<{ readonly answer: Answer; readonly startedMs: number }> => {
     const startedMs = performance.now()
     const answer = await call(cluster.at(pid), method, path, options)
-    attempts.push({ deed, pid, startedMs, endedMs: performance.now(), status: answer.status, code: answer.code })
+    attempts.push({ task, deed, pid, startedMs, endedMs: performance.now(), status: answer.status, code: answer.code })
     return { answer, startedMs }
   }
 
   /** Asks node after node, from the worker's own on, until an answer is final or everybody would have given up. */
   const persist = async (worker: Worker, deed: Deed, method: string, path: string, options: CallOptions = {}): Promise<Persisted> => {
+    const task = ++taskCount
     const deadline = performance.now() + GIVE_UP_MS
     const whole = { timeoutMs: deed === 'sign-up' ? GRANT_ATTEMPT_MS : ATTEMPT_MS, token: worker.token, ...(method === 'GET' || deed === 'send' ? {} : { idempotencyKey: newRequestId() }), ...options }
     for (let tries = 1; ; tries++) {
       const pid = worker.home
-      const { answer, startedMs } = await attempt(deed, pid, method, path, whole)
+      const { answer, startedMs } = await attempt(task, deed, pid, method, path, whole)
       if (!isRepeatable(answer)) return { answer, pid, startedMs, tries }
       worker.home = (pid + 1) % cluster.pids.length
       if (performance.now() > deadline) {
@@ -136,14 +139,14 @@ export const startWorkload = async (cluster: Cluster, { label, people = 4, perSe
   const othersOf = (worker: Worker, dice: Random): Worker[] => dice.shuffle(workers.filter((other) => other !== worker)).slice(0, dice.chance(0.2) ? 2 : 1)
 
   const begin = (message: Pick<SentMessage, 'id' | 'text' | 'from' | 'to'>): SentMessage => {
-    const whole: SentMessage = { ...message, outcome: 'pending', startedMs: performance.now(), acknowledgedMs: Number.NaN, storedOn: [] }
+    const whole: SentMessage = { ...message, outcome: 'pending', startedMs: performance.now(), acknowledgedMs: Number.NaN, answeredBy: null, storedOn: [] }
     sent.push(whole)
     texts.set(whole.text, whole)
     return whole
   }
 
-  const acknowledge = (message: SentMessage, startedMs: number, storedOn: readonly number[]): void => {
-    Object.assign(message, { outcome: 'acknowledged', startedMs, acknowledgedMs: performance.now(), storedOn })
+  const acknowledge = (message: SentMessage, { pid, startedMs }: Persisted, storedOn: readonly number[]): void => {
+    Object.assign(message, { outcome: 'acknowledged', startedMs, acknowledgedMs: performance.now(), answeredBy: pid, storedOn })
   }
 
   const doSend = async (worker: Worker, dice: Random): Promise<void> => {
@@ -152,7 +155,7 @@ export const startWorkload = async (cluster: Cluster, { label, people = 4, perSe
     const done = await persist(worker, 'send', 'POST', '/api/messages', { body })
     message.outcome = outcomeOf(worker, 'send', 201, done)
     if (message.outcome !== 'acknowledged') return
-    acknowledge(message, done.startedMs, done.answer.body.storedOn)
+    acknowledge(message, done, done.answer.body.storedOn)
     const missed = done.answer.body.recipients.filter(({ status }: { status: string }) => status !== 'delivered')
     if (missed.length > 0) findings.push(`K1 "${message.text.trim()}" was acknowledged by node ${done.pid} as ${JSON.stringify(missed)}`)
   }
@@ -214,7 +217,7 @@ export const startWorkload = async (cluster: Cluster, { label, people = 4, perSe
   const doRead = async (worker: Worker): Promise<void> => {
     for (let tries = 0; tries < cluster.pids.length; tries++) {
       const pid = worker.home
-      const answer = await readAt(worker, pid, async (path) => (await attempt('read', pid, 'GET', path, { token: worker.token, timeoutMs: ATTEMPT_MS })).answer)
+      const answer = await readAt(worker, pid, async (path) => (await attempt(++taskCount, 'read', pid, 'GET', path, { token: worker.token, timeoutMs: ATTEMPT_MS })).answer)
       if (answer.status === 200) return
       if (!isRepeatable(answer)) return void findings.push(`K1 ${worker.label} was refused to read by node ${pid}: ${show(answer)}`)
       worker.home = (pid + 1) % cluster.pids.length
@@ -286,7 +289,7 @@ export const startWorkload = async (cluster: Cluster, { label, people = 4, perSe
     }
     message.id = result.id
     draft.state = 'gone'
-    acknowledge(message, done.startedMs, result.storedOn)
+    acknowledge(message, done, result.storedOn)
   }
 
   const doDeed = (worker: Worker, deed: Deed, dice: Random): Promise<void> => {
