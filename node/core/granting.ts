@@ -19,6 +19,7 @@ import { daysToExpire, expireSessionDays, healAccounts } from './upkeep.ts'
 const JOBS_MAX = 1_000
 const ASKING_MAX = 1_000
 const UPKEEP_MS = 60_000
+const CONFIRM_MS = 2_000
 
 // ---- asking
 
@@ -148,9 +149,28 @@ export const onPrepared = (node: NodeState, from: Pid, { epoch, order, accepted 
   const { coordinator } = node
   if (coordinator.role !== 'coordinating' || epoch !== coordinator.epoch) return 'noted'
   if (!accepted) return 'refused'
-  coordinator.jobs.find((job) => job.order === order)?.preparedBy.add(from)
+  const job = coordinator.jobs.find((other) => other.order === order)
+  if (job === undefined) sendTo(node, from, { type: 'resolved', epoch, orders: [order] })
+  else job.preparedBy.add(from)
   tendJobs(node)
   return 'noted'
+}
+
+/**
+ * Now and then: a grant of the present epoch that is still held although it was made. The word that it was made can be lost with a
+ * link, or overtaken by the answer of another node to a pull, which then brings the grant back. So it is named again to the
+ * coordinator, who knows what it has in hand.
+ */
+export const tendTentative = (node: NodeState): void => {
+  const { coordinator, meta } = node
+  if (meta.tentative.length === 0) coordinator.confirmedMs = node.now.monotonicMs
+  if (node.now.monotonicMs - coordinator.confirmedMs < CONFIRM_MS) return
+  const now = currentCoordinator(node)
+  if (now === null || now.epoch !== meta.promised) return
+  coordinator.confirmedMs = node.now.monotonicMs
+  const held = meta.tentative.filter(({ epoch }) => epoch === now.epoch).map(({ order }) => order)
+  if (now.pid === meta.pid) return dropTentative(node, now.epoch, held.filter((order) => !coordinator.jobs.some((job) => job.order === order)))
+  for (const order of held) sendAfter(node, now.pid, latestCommit(node), { type: 'prepared', epoch: now.epoch, order, accepted: true, promised: meta.promised })
 }
 
 /** Settles what the coordinators before left half done, in (epoch, order): committed if still possible, else dropped [COO2]. */

@@ -172,6 +172,7 @@ const tick = (node: NodeState): void => {
   granting.tendUpkeep(node)
   granting.tendJobs(node)
   granting.tendAsking(node)
+  granting.tendTentative(node)
   deliverWaiting(node)
   requests.resumeCalls(node)
   clients.onTick(node.desk, node.clients)

@@ -259,6 +259,8 @@ export interface Coordinator {
   /** Members do not know yet that earlier grants are settled. */
   tellsSettled: boolean
   upkeepMs: number
+  /** When it last asked what became of the grants it holds. */
+  confirmedMs: number
 }
 
 /** A grant this node asked for on behalf of a call. */

@@ -40,6 +40,20 @@ roles('[COO4] a question about a grant that was lost with a link is asked again'
   }
 })
 
+roles('[COO4] a grant that was made is not held for ever by whoever missed the word, or got it back with a pull', () => {
+  const cores = createTrio()
+  const status = askFor(cores, 0, 'ann', 1)
+  cores.run(500)
+  assert.is(status(), 201)
+  const held = cores.core(1).state
+  const epoch = held.meta.promised
+  // As the answer of a node to a pull brings it, when the word that it was made came before.
+  for (const { state } of cores.all) state.meta.tentative.push({ epoch, order: 1, grant: '{}' })
+  cores.run(5_000)
+  assert.equal(cores.all.map(({ state }) => state.meta.tentative.length), [0, 0, 0])
+  assert.is(held.meta.promised, epoch, 'without a new epoch')
+})
+
 roles('[COO5] a request that was lost on its way to the coordinator is sent again', () => {
   const cores = createTrio()
   cores.deafen(2, 0)
