@@ -3,6 +3,7 @@
 // Every child is killed by its own process id when this process ends, however it ends (but for SIGKILL).
 
 import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -21,14 +22,19 @@ export const isPortFree = (/** @type {number} */ port) =>
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
   })
 
+/** Below what systems hand out to outgoing connections and to listeners on port 0, which would take a port found free before its node has it. */
+const PORT_MIN = 10_000
+const PORT_MAX = 32_000
+
 /** @returns {Promise<number[]>} this many distinct random free loopback ports */
 export const findFreePorts = async (/** @type {number} */ count) => {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports = await Promise.all(
-    servers.map((server) => new Promise((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', () => resolve(/** @type {any} */ (server.address()).port)))),
-  )
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
+  /** @type {Set<number>} */
+  const ports = new Set()
+  while (ports.size < count) {
+    const port = randomInt(PORT_MIN, PORT_MAX)
+    if (await isPortFree(port)) ports.add(port)
+  }
+  return [...ports]
 }
 
 /** Waits; the one sleep that scripts and process tests share. @returns {Promise<void>} */
