@@ -1,7 +1,8 @@
 // Judges what the nodes hold after healing by what people attempted and were told:
 // K1 acknowledged is stored everywhere, each once, none invented; K2 names; K3 sessions; K4 removals; K5 one content
 // everywhere, on nodes and pages. Each finding is one line; an empty list is the proof of nothing but this run.
-// K6, own writes visible, is checked where it happens: see scenario.ts and fuzz.ts.
+// K9 nothing is kept that should be gone. What can only be seen while it happens is judged there: K6 in reads.ts, K7 and
+// K8 in observer.ts.
 
 import * as Y from 'yjs'
 import { isAccountRemoved, ownerOfName, readClaims, readRemovedAccounts } from '../../crdt-schema/accounts.ts'
@@ -212,9 +213,9 @@ const checkSessions = (world: World): string[] => {
   return found
 }
 
-/** Others signed in meanwhile: they may have taken over, or were so many that the oldest session ended [COO7]. */
+/** Others signed in meanwhile, or ever on the other side of a split: they may have taken over, or were so many that the session of lowest rank ended [COO7]. */
 const mayHaveEnded = (world: World, since: Operation, account: AccountId): boolean => {
-  const later = operationsOf(world, 'sign-in').filter(operation => operation !== since && operation.deed.account === account && (operation.endedMs < 0 || operation.endedMs >= since.startedMs))
+  const later = operationsOf(world, 'sign-in').filter(operation => operation !== since && operation.deed.account === account && (world.isParted || operation.endedMs < 0 || operation.endedMs >= since.startedMs))
   const limit = world.process(0).state?.config.sessionsPerAccount ?? 0
   return later.length + 1 > limit || later.some(({ deed }) => deed.takeOver)
 }

@@ -70,6 +70,8 @@ export interface FakeDisk {
 
   /** What is safe, by document, in commit order; for checkers, and whether the disk is open or not. */
   contents(): ReadonlyMap<DocumentName, readonly Uint8Array[]>
+  /** Whether what is safe of a document has this text in it, even if the power failed now; for checkers. */
+  holds(document: DocumentName, text: string): boolean
 
   // faults; each lasts until `heal` takes all back
   /** Added to every fsync. */
@@ -201,6 +203,12 @@ class Disk implements FakeDisk {
     const documents = new Map(this.#documents)
     for (const { record, isInMemory = false } of this.#log) if (!isInMemory) applyRecord(documents, record)
     return new Map([...documents].map(([document, { rows }]) => [document, rows]))
+  }
+
+  holds(document: DocumentName, text: string): boolean {
+    const { documents, log } = this.#truth ?? this.#image()
+    const logged = log.flatMap(({ record, isDamaged, isInMemory = false }) => (isDamaged || isInMemory ? [] : record.updates.filter((entry) => entry.document === document)))
+    return [...(documents.get(document)?.rows ?? []), ...logged.map(({ update }) => update)].some((row) => Buffer.from(row.buffer, row.byteOffset, row.byteLength).includes(text))
   }
 
   // ---- faults

@@ -73,7 +73,8 @@ const planFault = (random: Random, family: FaultFamily, pid: number, { nodes, is
         [[`drain ${pid}`, start]],
         [[`trap ${pid} ${random.pick(['before-send', 'after-send'])} ${random.pick(CUT_AT)} ${random.integer(0, 3)}`, start]],
         [[`trap ${pid} ${random.pick(['before-commit', 'after-commit', 'before-answer', 'after-answer'])} ${random.integer(0, 5)}`, start]],
-        [['kill all', 'start all']]
+        [['kill all', 'start all']],
+        [['power-off all', 'start all']]
       ])
     case 'pause':
       return [[`pause ${pid}`, `resume ${pid}`]]

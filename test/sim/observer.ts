@@ -5,6 +5,7 @@ import { type Epoch, type Pid, epochCounter } from '../../crdt-schema/ids.ts'
 import type { NodeState } from '../../node/core/state.ts'
 import { type Watch, type World, isReady } from './cluster.ts'
 import { type MarkWatch, createMarks } from './marks.ts'
+import { findMissingCopies } from './oracles.ts'
 import type { SimProcess } from './process.ts'
 
 export type { Marks } from './marks.ts'
@@ -103,6 +104,7 @@ export const createObserver = ({ isParted }: ObserverOptions): Observer => {
     onOperation(operation) {
       if (theWorld === null) return
       marks.onOperation(theWorld, operation)
+      for (const missing of findMissingCopies(theWorld, operation)) theWorld.violate(operation.device, missing)
       if (operation.outcome === 'acknowledged') noteAcknowledged(operation.endedMs, operation.startedMs)
     },
     onDiskLost(process) {

@@ -1,11 +1,12 @@
 // Checkers that do not ask the code under test what its rules are: who owns a name, in which order a node stamps what it
 // grants, how often a message is stored. A rule that is wrong in the schema is wrong on every node alike, so comparing
-// nodes would never find it. Part of K1 and K2 (checkers.ts).
+// nodes would never find it. Part of K1 and K2 (checkers.ts, observer.ts).
 
 import { type ClaimRow, readClaims } from '../../crdt-schema/accounts.ts'
-import { type AccountId, type NameKey, type Pid, epochPid } from '../../crdt-schema/ids.ts'
+import { type AccountId, type NameKey, type Pid, epochPid, inboxDocument, messageToMonth } from '../../crdt-schema/ids.ts'
 import type { Contents } from './checkers.ts'
 import type { World } from './cluster.ts'
+import type { Operation } from './history.ts'
 
 // ---- K2: the owner of a name [COO6]
 
@@ -53,3 +54,17 @@ export const checkStamps = (world: World, [node]: readonly Contents[]): string[]
 export const countDoubles = (entries: readonly string[]): number => entries.length - new Set(entries.map(key => key.slice(0, MESSAGE_ID_CHARACTERS))).size
 
 const MESSAGE_ID_CHARACTERS = 36
+
+// ---- K1: stored where it was said to be [REP6]
+
+/** One in so many is looked up: reading a disk costs more than a send. */
+const LOOKED_UP_EVERY = 3
+
+/** An acknowledged message is on the disk of every node that was named, at the moment when its sender hears so. */
+export const findMissingCopies = (world: World, { deed, outcome, number, reached, storedOn }: Operation): string[] => {
+  if (deed.kind !== 'send' || outcome !== 'acknowledged' || reached === null || reached.length === 0) return []
+  if (number % LOOKED_UP_EVERY !== 0 || world.isDiskLost() || world.history.leavers.has(deed.from)) return []
+  const document = inboxDocument(deed.from, messageToMonth(deed.message))
+  const missing = world.processes.filter(({ pid, disk }) => storedOn.includes(pid) && !world.lostDisks.has(pid) && !disk.holds(document, deed.message))
+  return missing.map(({ place }) => `K1 operation ${number} was called stored on ${storedOn.join(' ')}, but the disk of ${place} does not hold it [REP6]`)
+}

@@ -57,11 +57,11 @@ export const createPlan = ({ seed, simulatedMs, row: id = 'S1' }: PlanOptions): 
   const isParted = row.isParted || isRollBackAlone
   // Without partitions and without a lone node that serves from old knowledge, nobody gets a name twice.
   const alone = isRollBackAlone ? '3s' : isParted ? random.pick(['10s', '3s']) : 'never'
-  const sessionsPerAccount = random.pick([8, 8, 1])
+  const sessionsPerAccount = random.pick([8, 4, 1])
   const people = planPeople(random.fork('people'), { workload: row.workload, nodes, simulatedMs, sessionsPerAccount })
   const faults = planFaults(random.fork('faults'), { nodes, families, simulatedMs, isRollBackAlone })
   const header = [`nodes ${nodes} skew ${random.pick(['0s', '2s'])} aloneMs ${alone} sessionsPerAccount ${sessionsPerAccount}`, ...(isParted ? ['parted'] : []), 'start all', 'run 3s']
-  return { row: id, seed, simulatedMs, families, text: [...header, ...withRuns([...people, ...faults]), ...endingOf(nodes)].join('\n') }
+  return { row: id, seed, simulatedMs, families, text: [...header, ...withRuns([...people, ...faults]), ...endingOf(nodes), ...(families.includes('network') ? bridgeOf(nodes) : [])].join('\n') }
 }
 
 const chooseFamilies = (random: Random, { always, sometimes }: Row): FaultFamily[] => {
@@ -96,3 +96,18 @@ const endingOf = (nodes: number): string[] => {
     'expect drained within 10s'
   ]
 }
+
+/** One link stays cut: the others pass on what cannot go directly, and every node serves as before [LIV2]. */
+const bridgeOf = (nodes: number): string[] => [
+  'stall 0-1',
+  'run 3s',
+  `expect ready ${Array.from({ length: nodes }, (_, pid) => pid).join(' ')} within 5s`,
+  'bridge0 signs-up via 0',
+  'bridge1 signs-up via 1',
+  'expect answered-by bridge0 bridge1 within 4s',
+  'bridge0 sends "there" to bridge1 via 0',
+  'bridge1 sends "and back" to bridge0 via 1',
+  'expect answered-by bridge0 bridge1 within 4s',
+  'rejoin',
+  'expect stored within 30s'
+]
