@@ -81,8 +81,8 @@ export interface World {
   isDiskLost(): boolean
   /** That disk is lost, or damaged, from now until every node is in step again. */
   loseDisk(process: SimProcess): void
-  /** Whose disk was lost, set back or damaged at any time. */
-  readonly lostDisks: ReadonlySet<Pid>
+  /** Whose disk was lost, set back or damaged, and when last. */
+  readonly lostDisks: ReadonlyMap<Pid, number>
   violate(who: string, error: unknown): void
   /** Takes away every fault and starts or wakes every node and page. */
   heal(): void
@@ -105,7 +105,7 @@ export const createWorld = (options: WorldOptions): World => {
   const counts: Counts = { kills: 0, pauses: 0, faults: 0, turns: 0 }
   const roles = new Map<Pid, string>()
   const byUrl = new Map<string, SimProcess>()
-  const lostDisks = new Set<Pid>()
+  const lostDisks = new Map<Pid, number>()
   let isDiskLost = false
   let isParted = false
 
@@ -154,7 +154,7 @@ export const createWorld = (options: WorldOptions): World => {
 
   const loseDisk = (process: SimProcess): void => {
     isDiskLost = true
-    lostDisks.add(process.pid)
+    lostDisks.set(process.pid, schedule.nowMs)
     note(`${process.place} loses its disk`)
     options.watch?.onDiskLost(process)
   }

@@ -8,6 +8,7 @@ import type { Place } from './network.ts'
 import type { Device, Person } from './people.ts'
 import type { SimProcess } from './process.ts'
 import type { Moment } from './traps.ts'
+import { createReads } from './reads.ts'
 import { ScenarioError, parseDuration, toPid } from './words.ts'
 
 export interface Commands {
@@ -26,6 +27,7 @@ export const createCommands = (world: World): Commands => {
   const drafts = new Map<string, { readonly id: DraftId; text: string; readonly to: readonly Person[] }>()
 
   const snapshots = new Set<Pid>()
+  const reads = createReads(world)
 
   // ---- faults
 
@@ -232,7 +234,7 @@ export const createCommands = (world: World): Commands => {
       case 'recalls':
         return void (id !== undefined && device.recall(id))
       case 'reads':
-        return void readOwn(world, device)
+        return reads.read(device)
       default:
         return runPage(world.page(device.label), verb, args, text, to)
     }
@@ -299,22 +301,6 @@ export const createCommands = (world: World): Commands => {
   return { run, texts }
 }
 
-/** K6: what a person's devices were told is stored is there when they read it, through whichever node. */
-const readOwn = (world: World, device: Device): void => {
-  const { account } = device.person
-  const startedMs = world.schedule.nowMs
-  device.read(messages => {
-    if (world.isParted || messages.length >= READ_MAX) return
-    const ids = new Set(messages.map(({ id }) => id))
-    const gone = new Set(world.history.operations.flatMap(({ deed }) => (deed.kind === 'recall' || (deed.kind === 'mark' && deed.mark === 'deleted') ? [deed.message] : [])))
-    for (const { deed, outcome, endedMs, number, reached } of world.history.operations) {
-      if (deed.kind !== 'send' || deed.from !== account || outcome !== 'acknowledged' || endedMs >= startedMs || (reached?.length ?? 0) === 0 || deed.to.includes(deed.from) || gone.has(deed.message)) continue
-      if (!ids.has(deed.message)) world.violate(device.label, new Error(`K6 operation ${number} stored "${deed.text}", and a later read does not show it`))
-    }
-  })
-}
-
-const READ_MAX = 200
 const SNIP_MS = 20
 
 /**

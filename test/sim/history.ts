@@ -44,6 +44,8 @@ export interface Operation {
 
 export interface History {
   readonly operations: readonly Operation[]
+  /** Accounts that somebody tried to remove. */
+  readonly leavers: ReadonlySet<AccountId>
   /** Acknowledged sign-ups of a name, oldest first. */
   granted(name: string): readonly Operation[]
   begin(device: string, deed: Deed, atMs: number): Operation
@@ -52,9 +54,11 @@ export interface History {
 
 export const createHistory = (onEnd: (operation: Operation) => void): History => {
   const operations: Operation[] = []
+  const leavers = new Set<AccountId>()
   const grantedByName = new Map<string, Operation[]>()
   return {
     operations,
+    leavers,
     granted: name => grantedByName.get(name) ?? [],
     begin(device, deed, atMs) {
       const operation: Operation = {
@@ -75,6 +79,7 @@ export const createHistory = (onEnd: (operation: Operation) => void): History =>
         resent: false
       }
       operations.push(operation)
+      if (deed.kind === 'leave') leavers.add(deed.account)
       return operation
     },
     end(operation, atMs, result) {

@@ -33,6 +33,9 @@ export const rowOf = (id: string): Row => {
   return row
 }
 
+/** For programmes that take their seeds from every row. */
+export const rowInTurn = (number: number): RowId => ROWS[number % ROWS.length]?.id ?? 'S1'
+
 export interface PlanOptions {
   readonly seed: string
   readonly simulatedMs: number
