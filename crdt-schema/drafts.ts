@@ -34,6 +34,7 @@ export type DraftEntry =
   | { readonly type: 'text'; readonly draftId: DraftId; readonly text: Y.Text }
   | { readonly type: 'selected' | 'discarded'; readonly draftId: DraftId; readonly flag: boolean }
   | { readonly type: 'editedMs'; readonly draftId: DraftId; readonly editedMs: Millis }
+  | { readonly type: 'finishedMs'; readonly draftId: DraftId; readonly finishedMs: Millis }
   | { readonly type: 'sent'; readonly draftId: DraftId; readonly messageId: MessageId }
 
 /** An entry of the root map `drafts`. */
@@ -54,6 +55,10 @@ export const parseDraftEntry = (key: string, value: unknown): DraftEntry | null 
     case '.editedMs': {
       const editedMs = parseMillis(value)
       return editedMs === null ? null : { type: 'editedMs', draftId, editedMs }
+    }
+    case '.finishedMs': {
+      const finishedMs = parseMillis(value)
+      return finishedMs === null ? null : { type: 'finishedMs', draftId, finishedMs }
     }
     case '.sent': {
       const messageId = parseMessageId(value)
@@ -172,7 +177,24 @@ export const restoreDraft = (doc: Y.Doc, id: DraftId): Result<'set', 'no-such-dr
   const draft = readDraft(doc, id)
   if (draft?.discarded === true && draft.sentAs !== null) return fail('already-sent')
   if (draft?.discarded === true && countLiveDrafts(doc) >= LIMITS.draftsMax) return fail('too-many-drafts')
-  return setDraftFlag(doc, id, 'discarded', false)
+  return doc.transact(() => {
+    if (doc.getMap(DRAFTS).has(`${id}.finishedMs`)) setFlag(doc, DRAFTS, `${id}.finishedMs`, 0)
+    return setDraftFlag(doc, id, 'discarded', false)
+  })
+}
+
+/** Notes since when a draft has been seen sent or discarded, in cluster time; for nodes. Restoring it sets that back. */
+export const noteFinished = (doc: Y.Doc, id: DraftId, finishedMs: Millis): void => setFlag(doc, DRAFTS, `${id}.finishedMs`, finishedMs)
+
+/** The drafts that are sent or discarded and not purged, in order of ids, and since when nodes have seen that; 0 if none has noted it. */
+export const readFinished = (doc: Y.Doc): readonly { readonly draftId: DraftId; readonly finishedMs: Millis }[] => {
+  const map = doc.getMap<unknown>(DRAFTS)
+  const ids = [...map.keys()].filter(key => key.endsWith('.discarded') && map.get(key) === true).map(key => parseDraftId(key.slice(0, 36)))
+  return ids
+    .filter(id => id !== null)
+    .filter(id => PURGED_FIELDS.some(field => map.has(`${id}.${field}`)))
+    .sort()
+    .map(draftId => ({ draftId, finishedMs: parseMillis(map.get(`${draftId}.finishedMs`)) ?? (0 as Millis) }))
 }
 
 const setDraftFlag = (doc: Y.Doc, id: DraftId, field: 'selected' | 'discarded', flag: boolean): Result<'set', 'no-such-draft'> => {
@@ -182,12 +204,15 @@ const setDraftFlag = (doc: Y.Doc, id: DraftId, field: 'selected' | 'discarded', 
   return ok('set')
 }
 
+/** What goes of a draft that is purged; that it was discarded, and sent as what, stays. */
+const PURGED_FIELDS = ['to', 'text', 'selected', 'editedMs', 'finishedMs'] as const
+
 /** Deletes what is left of a draft finished long ago [DOC3]; that it was discarded, and sent as what, stays. */
 export const purgeDraft = (doc: Y.Doc, id: DraftId): Result<'purged', 'not-discarded'> => {
   const map = doc.getMap(DRAFTS)
   if (map.get(`${id}.discarded`) !== true) return fail('not-discarded')
   doc.transact(() => {
-    for (const field of ['to', 'text', 'selected', 'editedMs']) map.delete(`${id}.${field}`)
+    for (const field of PURGED_FIELDS) map.delete(`${id}.${field}`)
   })
   return ok('purged')
 }

@@ -88,11 +88,11 @@ interface RootRule {
   readonly isValue: (key: string, value: unknown) => boolean
 }
 
-const DRAFT_FIELDS = new Set(['.to', '.text', '.selected', '.discarded', '.editedMs', '.sent'])
+const DRAFT_FIELDS = new Set(['.to', '.text', '.selected', '.discarded', '.editedMs', '.finishedMs', '.sent'])
 const isDraftKey = (key: string): boolean => parseDraftId(key.slice(0, 36)) !== null && DRAFT_FIELDS.has(key.slice(36))
 const isTextPlace = (root: string, key: string): boolean => root === 'drafts' && key.endsWith('.text')
 const isMessageKey = (key: string): boolean => parseMessageId(key) !== null
-const isMarkKey = (key: string): boolean => (key.startsWith('k:') ? parseRequestId(key.slice(2)) === key.slice(2) : /^[odc]:/.test(key) && isMessageKey(key.slice(2)))
+const isMarkKey = (key: string): boolean => (key.startsWith('k:') ? parseRequestId(key.slice(2)) === key.slice(2) : /^[odcs]:/.test(key) && isMessageKey(key.slice(2)))
 const isMarkValue = (key: string, value: unknown): boolean =>
   parseMarkEntry(key, value) !== null && (!key.startsWith('k:') || utf8Length(JSON.stringify(value)) <= LIMITS.requestOutcomeBytesMax * MERGE_SLACK)
 

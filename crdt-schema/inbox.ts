@@ -219,6 +219,13 @@ export const countSent = (doc: Y.Doc, owner: AccountId): number => {
   return count
 }
 
+/** Whether a transaction overwrote a message by the mark of a purged one: what it took from countSent must be counted anew. */
+export const purgesIn = ({ doc, changed }: Y.Transaction): boolean => {
+  const messages: Y.Map<unknown> = doc.getMap(MESSAGES)
+  for (const [type, keys] of changed) if (Object.is(type, messages)) return [...keys].some(key => key !== null && messages.get(key) === PURGED)
+  return false
+}
+
 /** The keys of `messages` that a transaction set for the first time, counted as countSent does: what it added to that count. */
 export const countSentIn = ({ doc, changed, beforeState }: Y.Transaction, owner: AccountId): number => {
   const messages: Y.Map<unknown> = doc.getMap(MESSAGES)

@@ -1,6 +1,7 @@
 // The documents `marks/<accountId>/<yyyy-mm>`: what an account did with its messages of a month of ids.
 // Written by its owner, by whatever device, and by nodes on the owner's behalf. One root map, `marks`:
 // `o:` opened is written once; `d:` deleted and `c:` checked are registers, so Undo can set them back [DOC3];
+// `s:` says since when a node has seen `d:` true, and goes back to 0 with Undo; it decides when a message may be purged.
 // `k:` holds the outcome of a repeatable request, so that a repeat through any node gets the same answer.
 
 import type * as Y from 'yjs'
@@ -30,6 +31,7 @@ export interface RequestRecord {
 export type MarkEntry =
   | { readonly type: 'opened'; readonly messageId: MessageId; readonly openedMs: Millis }
   | { readonly type: 'deleted' | 'checked'; readonly messageId: MessageId; readonly flag: boolean }
+  | { readonly type: 'deleted-since'; readonly messageId: MessageId; readonly sinceMs: Millis }
   | ({ readonly type: 'request' } & RequestRecord)
 
 /** An entry of the root map `marks`. */
@@ -42,6 +44,10 @@ export const parseMarkEntry = (key: string, value: unknown): MarkEntry | null =>
   if (prefix === 'o:') {
     const openedMs = parseMillis(value)
     return openedMs === null ? null : { type: 'opened', messageId, openedMs }
+  }
+  if (prefix === 's:') {
+    const sinceMs = parseMillis(value)
+    return sinceMs === null ? null : { type: 'deleted-since', messageId, sinceMs }
   }
   if (typeof value !== 'boolean') return null
   if (prefix === 'd:') return { type: 'deleted', messageId, flag: value }
@@ -61,12 +67,27 @@ export const markOpened = (doc: Y.Doc, messageId: MessageId, openedMs: Millis): 
   return ok('opened')
 }
 
-export const setDeleted = (doc: Y.Doc, messageId: MessageId, deleted: boolean): void => setRegister(doc, `d:${messageId}`, deleted)
+/** Deletes a message, or takes that back: then the time until it is purged begins again, too [DOC3]. */
+export const setDeleted = (doc: Y.Doc, messageId: MessageId, deleted: boolean): void =>
+  doc.transact(() => {
+    setRegister(doc, `d:${messageId}`, deleted)
+    if (!deleted && doc.getMap(MARKS).has(`s:${messageId}`)) setFlag(doc, MARKS, `s:${messageId}`, 0)
+  })
 export const setChecked = (doc: Y.Doc, messageId: MessageId, checked: boolean): void => setRegister(doc, `c:${messageId}`, checked)
 
 /** Absent reads as false, and saying so again writes nothing. */
 const setRegister = (doc: Y.Doc, key: string, flag: boolean): void => {
   if (flag || doc.getMap(MARKS).has(key)) setFlag(doc, MARKS, key, flag)
+}
+
+/** Notes since when the message has been seen deleted, in cluster time; for nodes. */
+export const noteDeletedSince = (doc: Y.Doc, messageId: MessageId, sinceMs: Millis): void => setFlag(doc, MARKS, `s:${messageId}`, sinceMs)
+
+/** The messages that are deleted now, in order of ids, and since when nodes have seen that; 0 if none has noted it. */
+export const readDeleted = (doc: Y.Doc): readonly { readonly messageId: MessageId; readonly sinceMs: Millis }[] => {
+  const map = doc.getMap<unknown>(MARKS)
+  const ids = [...map.keys()].filter(key => key.startsWith('d:') && map.get(key) === true).map(key => parseMessageId(key.slice(2)))
+  return ids.filter(id => id !== null).sort().map(messageId => ({ messageId, sinceMs: parseMillis(map.get(`s:${messageId}`)) ?? (0 as Millis) }))
 }
 
 export const readMark = (doc: Y.Doc, messageId: MessageId): Mark => {
@@ -81,12 +102,12 @@ export const readMarks = (doc: Y.Doc): Read<Map<MessageId, Mark>> => {
   for (const key of [...map.keys()].sort()) {
     const entry = parseMarkEntry(key, map.get(key))
     if (entry === null) skipped += 1
-    else if (entry.type !== 'request') value.set(entry.messageId, withEntry(value.get(entry.messageId) ?? NO_MARK, entry))
+    else if (entry.type !== 'request' && entry.type !== 'deleted-since') value.set(entry.messageId, withEntry(value.get(entry.messageId) ?? NO_MARK, entry))
   }
   return { value, skipped }
 }
 
-const withEntry = (mark: Mark, entry: Exclude<MarkEntry, { type: 'request' }>): Mark =>
+const withEntry = (mark: Mark, entry: Exclude<MarkEntry, { type: 'request' | 'deleted-since' }>): Mark =>
   entry.type === 'opened' ? { ...mark, openedMs: entry.openedMs } : { ...mark, [entry.type]: entry.flag }
 
 /** Keeps the outcome of a request, once. `reused`: the id was used for another request [COO5]. */

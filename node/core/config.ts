@@ -41,6 +41,8 @@ export interface Config {
   readonly drainMs: number
   readonly sessionsPerAccount: number
   readonly sessionDays: number
+  /** How often the coordinator looks for what may be purged [DOC3]. */
+  readonly purgeEveryMs: number
   readonly rateLimits: boolean
   readonly registration: 'open' | 'closed'
   /** Budget for loaded documents, bytes of their stored form [COR5]. */
@@ -68,6 +70,7 @@ export const DEFAULTS = {
   drainMs: 2_000,
   sessionsPerAccount: 8,
   sessionDays: 30,
+  purgeEveryMs: 86_400_000,
   rateLimits: true,
   registration: 'open',
   documentMemoryBytes: 256 * 1024 * 1024,

@@ -3,7 +3,7 @@
 
 import * as Y from 'yjs'
 import { type DocumentName, MEMBERS_DOCUMENT, type Pid, parseDocumentName } from '../../crdt-schema/ids.ts'
-import { countSent, countSentIn } from '../../crdt-schema/inbox.ts'
+import { countSent, countSentIn, purgesIn } from '../../crdt-schema/inbox.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
 import { logOwn, logReceived, logRemoval } from './commits.ts'
 import { addDigest, digestOfDocument, digestOfTransaction } from './digest.ts'
@@ -82,7 +82,10 @@ const addLoaded = (node: NodeState, name: DocumentName, updates: readonly Uint8A
     loaded.digest = addDigest(loaded.digest, digestOfTransaction(transaction))
     setDigest(node, name, loaded.digest)
     if (ref?.kind === 'inbox') {
-      loaded.messages += countSentIn(transaction, ref.account)
+      const isPurging = purgesIn(transaction)
+      loaded.messages = isPurging ? countSent(doc, ref.account) : loaded.messages + countSentIn(transaction, ref.account)
+      // What was purged is on disk until its rows are written anew.
+      if (isPurging) loaded.updatesSinceCompaction = UPDATES_BEFORE_COMPACTION
       setMessages(node, name, loaded.messages)
     }
     if (isDirectoryDocument(name)) node.news.push(node.directory.onTransaction(name, transaction))

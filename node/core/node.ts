@@ -20,6 +20,7 @@ import * as links from './links.ts'
 import { createMembers, expireRows, mayAcknowledge } from './members.ts'
 import { createDesk, randomBytes } from './node-desk.ts'
 import * as peers from './peer-events.ts'
+import { createPurging, tendPurging } from './purging.ts'
 import { announce, pinDirectory, suspectSelf, tendReadiness } from './readiness.ts'
 import * as replication from './replication.ts'
 import * as requests from './requests.ts'
@@ -31,7 +32,7 @@ export const createNode = (): NodeState => {
   const node: Partial<NodeState> = {
     effects: [], stopped: false, phase: 'starting', phaseSinceMs: 0, isSynced: false, storedLastView: [], wasReady: false, bootCommit: 0, pinned: new Set(), tickedMs: -Infinity, alone: null, drainSinceMs: null,
     metaChanged: false, documents: createDocuments(), changes: [], news: [], loadedNow: [], peers: new Map(), pidByLink: new Map(), members: createMembers(),
-    coordinator: createCoordinator(), asking: new Map(), questions: [], heldBack: [], nextId: 0, directory: createDirectory(), calls: requests.createCalls(), waitingAnswers: [],
+    coordinator: createCoordinator(), purging: createPurging(), asking: new Map(), questions: [], heldBack: [], nextId: 0, directory: createDirectory(), calls: requests.createCalls(), waitingAnswers: [],
     clients: clients.createClients(), streams: streams.createStreams(), history: [], recent: [], undelivered: new Set(), identity: null
   }
   // The rest is set by the start event, without which step() refuses every other.
@@ -170,6 +171,7 @@ const tick = (node: NodeState): void => {
   updatePhase(node)
   tendCoordinator(node)
   granting.tendUpkeep(node)
+  tendPurging(node)
   granting.tendJobs(node)
   granting.tendAsking(node)
   granting.tendTentative(node)

@@ -263,6 +263,14 @@ export interface Coordinator {
   confirmedMs: number
 }
 
+/** The coordinator's walk through what was deleted or finished long ago [DOC3]. */
+export interface Purging {
+  /** When the next walk begins; null while this node does not coordinate. */
+  nextMs: number | null
+  /** Marks and drafts documents that the present walk has still to look at, the next one last. */
+  queue: DocumentName[]
+}
+
 /** A grant this node asked for on behalf of a call. */
 export interface Asking {
   readonly key: string
@@ -342,6 +350,7 @@ export interface NodeState {
   readonly pidByLink: Map<LinkId, Pid>
   members: Members
   coordinator: Coordinator
+  readonly purging: Purging
   readonly asking: Map<string, Asking>
   /** Questions of peers that wait for documents to be loaded or applied, or for room on their link; bounded. */
   questions: { readonly from: Pid; readonly message: PeerMessage }[]
