@@ -38,6 +38,7 @@ export const createObserver = ({ isParted }: ObserverOptions): Observer => {
   /** Who coordinated an epoch: its pid and run. */
   const coordinated = new Map<Epoch, NodeState>()
   const promised = new Map<Pid, Epoch>()
+  const promising = new Map<Pid, { readonly epoch: Epoch; readonly seq: number }>()
   const readySinceMs = new Map<Pid, number>()
   let highest = 0 as Epoch
   let theWorld: World | null = null
@@ -50,14 +51,20 @@ export const createObserver = ({ isParted }: ObserverOptions): Observer => {
 
   // ---- K7
 
+  /** What a node promised and has on its disk it still promises after a crash; what was not yet there was told to nobody. */
+  const watchPromise = (process: SimProcess, { meta, commits }: NodeState): void => {
+    const { pid } = process
+    const before = promised.get(pid)
+    if (before !== undefined && meta.promised < before) violate(process, `promised ${epochCounter(before)} and then ${epochCounter(meta.promised)} [COO1]`)
+    const writing = promising.get(pid)
+    if (writing?.epoch !== meta.promised) promising.set(pid, { epoch: meta.promised, seq: commits.open.seq })
+    else if (commits.committedThrough >= writing.seq) promised.set(pid, meta.promised)
+  }
+
   /** Epochs rise: one run coordinates each, a node's promise never falls, and without partitions the next is higher. */
   const watchRole = (process: SimProcess, state: NodeState): void => {
     const { epoch, role } = state.coordinator
-    const before = promised.get(process.pid)
-    if (before !== state.meta.promised) {
-      if (before !== undefined && state.meta.promised < before) violate(process, `promised ${epochCounter(before)} and then ${epochCounter(state.meta.promised)} [COO1]`)
-      promised.set(process.pid, state.meta.promised)
-    }
+    watchPromise(process, state)
     if (role !== 'coordinating' || coordinated.get(epoch) === state) return
     if (coordinated.has(epoch)) violate(process, `coordinates epoch ${epochCounter(epoch)}.${process.pid}, which another run coordinated before [COO1]`)
     if (!isParted && epoch < highest) violate(process, `coordinates epoch ${epochCounter(epoch)}.${process.pid} after a higher one [COO1]`)
@@ -93,6 +100,7 @@ export const createObserver = ({ isParted }: ObserverOptions): Observer => {
       if (state === null) {
         if (last !== undefined) marks.onEnd(theWorld, process, last)
         lastStates.delete(process)
+        promising.delete(process.pid)
         return
       }
       lastStates.set(process, state)
@@ -110,6 +118,7 @@ export const createObserver = ({ isParted }: ObserverOptions): Observer => {
     onDiskLost(process) {
       // A lost disk forgets what it promised; the others have not.
       promised.delete(process.pid)
+      promising.delete(process.pid)
     },
     onLine(line) {
       if (theWorld === null) return
