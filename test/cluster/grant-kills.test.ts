@@ -11,7 +11,7 @@ import { type GrantKill, playGrantKill, startFailpointCluster } from '../support
 import { checkRoles } from '../support/roles.ts'
 
 /** Those after which it is not clear at once whether the name was granted; all of them run long. */
-const SHORT = FAILPOINTS.filter((failpoint) => ['prepare-sent-first', 'prepared-second', 'before-commit', 'committed', 'push-sent-first', 'stored-second'].includes(failpoint))
+const SHORT = FAILPOINTS.filter((failpoint) => ['prepare-sent-first', 'committed', 'push-sent-first', 'stored-second'].includes(failpoint))
 
 const kills = suite<{ world: Awaited<ReturnType<typeof startFailpointCluster>> }>('kills inside a grant')
 
