@@ -7,7 +7,7 @@ import type { StateRow } from '../../crdt-schema/peer-wire.ts'
 import { millisToTime } from './answers.ts'
 import { currentCoordinator } from './coordinator-view.ts'
 import { memberUrls } from './links.ts'
-import { holders, rowOf } from './members.ts'
+import { holders, isRemoved, rowOf } from './members.ts'
 import type { NodeState } from './state.ts'
 
 export type ClusterView = AnswerOf<'read-cluster'>
@@ -75,7 +75,9 @@ export const readiness = (node: NodeState): Readiness => {
   const unsynced = others.filter((pid) => node.peers.get(pid)?.synced !== true)
   const checks = [
     { check: 'storage', ok: node.phase !== 'starting' && !node.stopped, text: node.phase === 'starting' ? 'opening the data directory' : 'open' },
-    { check: 'cluster', ok: node.meta.clusterId !== null, text: node.meta.clusterId === null ? 'waiting for a node with data, or to begin a cluster' : `${others.length + 1} of ${memberUrls(node).size} members in view` },
+    isRemoved(node, node.meta.nodeId)
+      ? { check: 'cluster', ok: false, text: 'this node was removed; it ends when the members have what it holds' }
+      : { check: 'cluster', ok: node.meta.clusterId !== null, text: node.meta.clusterId === null ? 'waiting for a node with data, or to begin a cluster' : `${others.length + 1} of ${memberUrls(node).size} members in view` },
     { check: 'caught-up', ok: node.phase === 'ready' || node.phase === 'draining', text: node.phase === 'ready' ? 'yes' : `${node.phase}${unsynced.length > 0 ? `, not yet in step with ${unsynced.join(' and ')}` : ''}` },
     { check: 'serving', ok: node.phase !== 'draining', text: node.phase === 'draining' ? 'stopping' : 'yes' }
   ]

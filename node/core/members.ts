@@ -1,7 +1,7 @@
 // Who is there: link-state rows, the view they span, cluster time. Plain data and pure functions of it.
 // Keeps [LIV1] (rows, relayed), [LIV2] (the view is the component of links up both ways), [CLK1] (the median wall clock).
 
-import { type Millis, NO_EPOCH, type Pid } from '../../crdt-schema/ids.ts'
+import { type Millis, NO_EPOCH, type NodeId, type Pid } from '../../crdt-schema/ids.ts'
 import { isBroken } from '../../crdt-schema/mutation.ts'
 import type { StateRow } from '../../crdt-schema/peer-wire.ts'
 import { digestToHex } from './digest.ts'
@@ -74,9 +74,16 @@ const walk = (self: Pid, hearsOf: ReadonlyMap<Pid, ReadonlySet<Pid>>): Map<Pid, 
 /** The row of a member of the view; this node's own is made afresh. */
 export const rowOf = (node: NodeState, pid: Pid): StateRow | null => (pid === node.meta.pid ? ownRow(node) : (node.members.rows.get(pid)?.row ?? null))
 
+/** Whether the node with this directory is a member no more: it may be in view, to let others fetch what it holds, and counts for nothing [REP7]. */
+export const isRemoved = (node: NodeState, nodeId: NodeId): boolean => node.directory.memberOf(nodeId)?.removed === true
+
 /** Ready members in view, ascending; this node among them if it is ready. */
 export const readyInView = (node: NodeState): readonly Pid[] =>
-  node.members.view.filter((pid) => (pid === node.meta.pid ? node.phase === 'ready' : node.members.rows.get(pid)?.row.phase === 'ready'))
+  node.members.view.filter((pid) => {
+    if (pid === node.meta.pid) return node.phase === 'ready'
+    const row = node.members.rows.get(pid)?.row
+    return row?.phase === 'ready' && !isRemoved(node, row.nodeId)
+  })
 
 /**
  * Whether this node may tell a client that something is safe. Only while it is ready: the others rely on whoever was ready with them, and
@@ -94,11 +101,12 @@ export const requiredPeers = (node: NodeState): readonly Pid[] => node.members.v
 
 /** On whose disks everything acknowledged is: this node and the ready peers in view that lack nothing, here or at another ready node. */
 export const holders = (node: NodeState): readonly Pid[] => {
-  const accused = new Set(readyInView(node).flatMap((pid) => node.members.rows.get(pid)?.row.behind ?? []))
+  const ready = readyInView(node)
+  const accused = new Set(ready.flatMap((pid) => node.members.rows.get(pid)?.row.behind ?? []))
   return node.members.view.filter((pid) => {
     if (pid === node.meta.pid) return true
     const peer = node.peers.get(pid)
-    return peer !== undefined && !accused.has(pid) && !peer.excluded && peer.missing.size === 0 && peer.holdsThrough >= peer.mustHold && node.members.rows.get(pid)?.row.phase === 'ready'
+    return peer !== undefined && !accused.has(pid) && !peer.excluded && peer.missing.size === 0 && peer.holdsThrough >= peer.mustHold && ready.includes(pid)
   })
 }
 

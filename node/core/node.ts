@@ -22,6 +22,7 @@ import { createDesk, randomBytes } from './node-desk.ts'
 import * as peers from './peer-events.ts'
 import { createPurging, tendPurging } from './purging.ts'
 import { announce, pinDirectory, suspectSelf, tendReadiness } from './readiness.ts'
+import { tendRemoved } from './removed.ts'
 import * as replication from './replication.ts'
 import * as requests from './requests.ts'
 import { type Meta, type NodeState, stopNode } from './state.ts'
@@ -180,7 +181,9 @@ const tick = (node: NodeState): void => {
   clients.onTick(node.desk, node.clients)
   streams.onTick(node.desk, node.streams)
   const drained = tendDraining(node)
-  if (drained !== null) stopNode(node, 0, drained)
+  if (drained !== null) return stopNode(node, 0, drained)
+  const removed = tendRemoved(node)
+  if (removed !== null) stopNode(node, 6, removed)
 }
 
 /** What must happen at once when this node becomes or leaves ready, whichever machine decided it. */

@@ -6,10 +6,10 @@ import { type PeerMessage, decodePeerFrame, decodePeerMessage } from '../../crdt
 import { unreachable } from '../../crdt-schema/prelude.ts'
 import * as catchUp from './catch-up.ts'
 import { onClaim, onPromise, stepDown, tendCoordinator } from './coordinator.ts'
-import type { Event } from './events.ts'
+import type { Event, PeerIdentity } from './events.ts'
 import * as granting from './granting.ts'
 import * as links from './links.ts'
-import { computeView, mergeRows, ownRow } from './members.ts'
+import { computeView, isRemoved, mergeRows, ownRow } from './members.ts'
 import { dropTentative, noteEpoch } from './promises.ts'
 import { tendReadiness } from './readiness.ts'
 import * as replication from './replication.ts'
@@ -66,7 +66,7 @@ export const onLinkUp = (node: NodeState, event: Extract<Event, { type: 'link-up
     if (event.dialed && known !== undefined) links.onDialFailed(node, identity.pid, 'other')
     return
   }
-  if (node.directory.memberOf(identity.nodeId)?.removed === true) {
+  if (isSucceeded(node, identity)) {
     node.effects.push({ type: 'close-link', link: event.link, reason: 'removed' })
     if (event.dialed && known !== undefined) links.onDialFailed(node, identity.pid, 'other')
     return
@@ -81,6 +81,10 @@ const forgetRun = (node: NodeState, peer: Peer): void => {
   node.members.rows.delete(peer.pid)
   peer.mustHold = node.commits.committedThrough
 }
+
+/** A removed node is let in so that members can fetch what it holds, unless another has its place: there is one link for a pid [REP7]. */
+const isSucceeded = (node: NodeState, { pid, nodeId }: PeerIdentity): boolean =>
+  isRemoved(node, nodeId) && (pid === node.meta.pid || node.directory.members().some((member) => member.pid === pid && !member.removed))
 
 /** Another directory under a pid whose node is here, or is a member: refused while that one lives [REP7]. */
 const isImpostor = (node: NodeState, known: Peer | undefined, nodeId: string): boolean =>

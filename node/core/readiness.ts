@@ -13,7 +13,7 @@ import type { Phase } from './desk.ts'
 import { dropDocuments, editDocument, isDirectoryDocument, isGone, pinDocument } from './documents.ts'
 import { failAsking } from './granting.ts'
 import { memberUrls, refreshPeers } from './links.ts'
-import { readyInView } from './members.ts'
+import { isRemoved, readyInView } from './members.ts'
 import { type NodeState, log, remember } from './state.ts'
 
 export const setPhase = (node: NodeState, phase: Phase): void => {
@@ -97,6 +97,7 @@ export const tendReadiness = (node: NodeState): void => {
 const isHeardSinceReady = (node: NodeState, pid: Pid): boolean => (node.members.rows.get(pid)?.seenMs ?? 0) > node.phaseSinceMs
 
 const isSynced = (node: NodeState): boolean => {
+  if (isRemoved(node, node.meta.nodeId)) return false
   if (isBroken('no-ready-gate')) return true
   const others = node.members.view.filter((pid) => pid !== node.meta.pid)
   const accusers = others.filter((pid) => isAccusedBy(node, pid))

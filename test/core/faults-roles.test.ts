@@ -3,14 +3,14 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
-import { addOutboxEntry, readDrafts } from '../../crdt-schema/drafts.ts'
-import { type Hlc, MEMBERS_DOCUMENT, draftsDocument, inboxDocument, millisToMonth, mintDraftId, mintMessageId, mintNodeId, mintRequestId, parseAccountId } from '../../crdt-schema/ids.ts'
+import { addOutboxEntry, getSetting, readDrafts, setSetting } from '../../crdt-schema/drafts.ts'
+import { type AccountId, type Hlc, MEMBERS_DOCUMENT, draftsDocument, inboxDocument, millisToMonth, mintDraftId, mintMessageId, mintNodeId, mintRequestId, parseAccountId } from '../../crdt-schema/ids.ts'
 import { type Person, addMessage, countSentIn, readMessage } from '../../crdt-schema/inbox.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import { addMember, removeMember } from '../../crdt-schema/members.ts'
 import { deliverOutbox } from '../../node/core/delivery.ts'
 import { putDraft } from '../../node/core/draft-calls.ts'
-import { memberCount } from '../../node/core/members.ts'
+import { holders, memberCount } from '../../node/core/members.ts'
 import { sendDrafts } from '../../node/core/sending-calls.ts'
 import { KEY, type SignIn, signUp } from '../support/accounts.ts'
 import { type Cores, createTrio, pidOf } from '../support/cores.ts'
@@ -133,6 +133,56 @@ membership('[REP7] a removed node that stands in --peers counts no more, is not 
     cores.run(6_000)
     assert.not.ok(effects.slice(before).some(effect => effect.type === 'dial' && effect.pid === 2))
   }
+})
+
+membership('[REP7] a node that was removed while it was apart lets the members fetch what it had acknowledged, serves nobody, and ends', () => {
+  const cores = createTrio({ aloneMs: 2_000 })
+  const { nodeId } = cores.core(2).state.meta
+  cores.cut(0, 2)
+  cores.cut(1, 2)
+  cores.run(6_000)
+  const alone = cores.core(2).state
+  assert.is(alone.phase, 'ready')
+  cores.edit(2, draftsDocument('aa'.repeat(16) as AccountId), doc => setSetting(doc, 'theme', 'dark'))
+  cores.run(500)
+  assert.is(alone.commits.acknowledgedThrough, alone.commits.committedThrough, 'acknowledged, alone')
+  cores.edit(0, MEMBERS_DOCUMENT, doc => removeMember(doc, nodeId, 1 as Hlc))
+  cores.run(500)
+  cores.mend(0, 2)
+  cores.mend(1, 2)
+  for (let i = 0; i < 200 && cores.core(2).isUp; i++) {
+    cores.run(50)
+    for (const pid of [0, 1]) {
+      const { state } = cores.core(pid)
+      assert.is(state.phase, 'ready')
+      assert.not.ok(holders(state).includes(pidOf(2)), 'it is no copy')
+    }
+  }
+  assert.not.ok(cores.core(2).isUp, 'it has ended')
+  const stop = cores.core(2).effects.find(effect => effect.type === 'stop')
+  assert.ok(stop?.type === 'stop' && stop.exitCode === 6 && /was removed from the cluster/.test(stop.text), JSON.stringify(stop))
+  cores.run(3_000)
+  for (const pid of [0, 1]) assert.is(getSetting(cores.edit(pid, draftsDocument('aa'.repeat(16) as AccountId), doc => doc), 'theme'), 'dark')
+  // It knows now, and is asked nothing more: started again it serves nobody, tells who is there, and ends.
+  cores.start(2)
+  cores.run(5_000)
+  assert.not.ok(cores.core(2).isUp)
+  assert.not.ok(cores.core(2).state.wasReady)
+})
+
+membership('[REP7] a removed node whose place another has taken is refused', () => {
+  const cores = createTrio()
+  const { nodeId } = cores.core(2).state.meta
+  cores.kill(2)
+  cores.edit(0, MEMBERS_DOCUMENT, doc => {
+    removeMember(doc, nodeId, 1 as Hlc)
+    addMember(doc, { pid: pidOf(2), nodeId: mintNodeId(new Uint8Array(16).fill(9)), url: 'http://two.test', hlc: 1 as Hlc })
+  })
+  cores.run(500)
+  cores.start(2)
+  cores.run(1_000)
+  assert.not.ok(cores.core(2).state.wasReady)
+  assert.ok([0, 1].some(pid => cores.core(pid).effects.some(effect => effect.type === 'close-link' && effect.reason === 'removed')))
 })
 
 membership.run()
