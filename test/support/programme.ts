@@ -70,6 +70,9 @@ const openResults = ({ id, title, promise, units, isReal = false }: Programme): 
   })
 }
 
+/** The value that this share of all values does not exceed, as scripts/proof.mjs reports it. */
+export const quantile = (values: readonly number[], share: number): number => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.ceil(share * values.length) - 1)] ?? Number.NaN
+
 /** Of two processes that begin a programme together, one begins its file and the other finds it begun. */
 const withLock = <Value>(file: string, act: () => Value): Value => {
   const lock = `${file}.lock`

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert'
 import type { SentMessage, Worker } from './workload.ts'
 import { type ShownMessage, judgeMailbox } from './workload-checks.ts'
 
-const createWorker = (label: string): Worker => ({ label, id: label, name: label, token: '', home: 0, seen: new Map(), deleted: new Map(), checked: new Map(), drafts: [] })
+const createWorker = (label: string): Worker => ({ label, id: label, name: label, token: '', home: 0, avoidedMs: new Map(), seen: new Map(), deleted: new Map(), checked: new Map(), drafts: [] })
 const ana = createWorker('ana')
 const ben = createWorker('ben')
 const eve = createWorker('eve')

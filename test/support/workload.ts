@@ -37,6 +37,8 @@ export type Worker = {
   readonly token: string
   /** The node it talks to first; moves on when that gives no answer. */
   home: number
+  /** Until when it keeps away from a node that took its time and said nothing, by pid. */
+  readonly avoidedMs: Map<number, number>
   /** Texts by id of what it saw among its messages, latest last. */
   readonly seen: Map<string, string>
   /** Deleting was tried, and what came of it. */
@@ -69,6 +71,8 @@ const ATTEMPT_MS = 4_000
 const GRANT_ATTEMPT_MS = 7_000 // a grant may wait for its coordinator [COO5]
 const GIVE_UP_MS = 60_000
 const PAUSE_MS = 20
+/** As long as a page keeps away from a node that said nothing; else everybody would soon wait for the same frozen one. */
+const AVOID_MS = 5_000
 /** Every so often somebody goes elsewhere without need, so that reads move between nodes. */
 const WANDER = 0.1
 const NAMES_AT_ONCE = 4
@@ -97,7 +101,7 @@ export const startWorkload = async (cluster: Cluster, { label, people = 4, perSe
     const answer = await askAny(ready, 'POST', '/api/accounts', { body: { name, password: `${name} has a password` } })
     if (answer.status !== 201) throw new Error(`creating ${name}: ${show(answer)}`)
     const home = cluster.pids[number % cluster.pids.length] ?? 0
-    return { label: name, id: answer.body.account.id, name, token: answer.body.session.token, home, seen: new Map(), deleted: new Map(), checked: new Map(), drafts: [] }
+    return { label: name, id: answer.body.account.id, name, token: answer.body.session.token, home, avoidedMs: new Map(), seen: new Map(), deleted: new Map(), checked: new Map(), drafts: [] }
   }
 
   type Persisted = { readonly answer: Answer; readonly pid: number; readonly startedMs: number; readonly tries: number }
@@ -118,6 +122,7 @@ export const startWorkload = async (cluster: Cluster, { label, people = 4, perSe
       const pid = worker.home
       const { answer, startedMs } = await attempt(task, deed, pid, method, path, whole)
       if (!isRepeatable(answer)) return { answer, pid, startedMs, tries }
+      if (answer.code === 'timeout') worker.avoidedMs.set(pid, performance.now() + AVOID_MS)
       worker.home = (pid + 1) % cluster.pids.length
       if (performance.now() > deadline) {
         findings.push(`K8 ${worker.label} tried to ${deed} for ${Math.round(GIVE_UP_MS / 1000)} s at every node: ${show(answer)} at last`)
@@ -318,6 +323,7 @@ export const startWorkload = async (cluster: Cluster, { label, people = 4, perSe
       await wait(Math.max(0, dueMs - performance.now()))
       if (isStopped) return
       if (dice.chance(WANDER)) worker.home = dice.pick(cluster.pids)
+      if ((worker.avoidedMs.get(worker.home) ?? 0) > performance.now()) worker.home = (worker.home + 1) % cluster.pids.length
       await doDeed(worker, dice.pick(bag), dice)
       dueMs = Math.max(dueMs + everyMs, performance.now() - everyMs) // what an outage took is not made up for
     }
