@@ -79,7 +79,8 @@ const planFault = (random: Random, family: FaultFamily, pid: number, { nodes, is
     case 'pause':
       return [[`pause ${pid}`, `resume ${pid}`]]
     case 'clock':
-      return [[`jump ${pid} ${random.pick(['+3600s', '-3600s', '+5s', '-5s'])}`, null]]
+      // Clocks are often set while a machine starts.
+      return [[`jump ${pid} ${random.pick(['+3600s', '-3600s', '+5s', '-5s'])}`, null], ...(random.chance(0.4) ? [[`restart ${pid}`, null] as const] : [])]
     case 'network':
       return planPartition(random, pid, other, nodes)
     case 'disk':

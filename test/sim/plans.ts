@@ -3,7 +3,7 @@
 
 import { type FaultFamily, planFaults } from './faults.ts'
 import { type Random, createRandom } from './random.ts'
-import { type Entry, START_MS, type Workload, planPeople } from './workloads.ts'
+import { type Entry, FEW_SESSIONS, START_MS, type Workload, planPeople } from './workloads.ts'
 
 export type RowId = 'S1' | 'S2' | 'S3' | 'S4'
 
@@ -60,7 +60,7 @@ export const createPlan = ({ seed, simulatedMs, row: id = 'S1' }: PlanOptions): 
   const isParted = row.isParted || isRollBackAlone
   // Without partitions and without a lone node that serves from old knowledge, nobody gets a name twice.
   const alone = isRollBackAlone ? '3s' : isParted ? random.pick(['10s', '3s']) : 'never'
-  const sessionsPerAccount = random.pick([8, 4, 1])
+  const sessionsPerAccount = random.pick([8, FEW_SESSIONS, 1])
   const people = planPeople(random.fork('people'), { workload: row.workload, nodes, simulatedMs, sessionsPerAccount })
   const faults = planFaults(random.fork('faults'), { nodes, families, simulatedMs, isRollBackAlone })
   const header = [`nodes ${nodes} skew ${random.pick(['0s', '2s'])} aloneMs ${alone} sessionsPerAccount ${sessionsPerAccount}`, ...(isParted ? ['parted'] : []), 'start all', 'run 3s']
