@@ -36,8 +36,9 @@ export interface Operation {
   reached: readonly string[] | null
   /** Of a recall: the answer said that the message is taken back. */
   recalled: boolean
-  /** Nodes that were asked, one after the other. */
+  /** Nodes that were asked, one after the other, and how many of them could not say what became of it [COO5]. */
   tries: number
+  doubts: number
   /** A page sent it on more than one connection. */
   resent: boolean
 }
@@ -76,6 +77,7 @@ export const createHistory = (onEnd: (operation: Operation) => void): History =>
         reached: null,
         recalled: false,
         tries: 0,
+        doubts: 0,
         resent: false
       }
       operations.push(operation)

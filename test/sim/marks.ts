@@ -56,7 +56,7 @@ export const MARKS = [
   'a message to somebody removed reaches nobody',
   'a recall comes too late',
   'a recall comes in time',
-  'an outcome stays unknown',
+  'a request of unknown outcome is repeated and acknowledged',
   'a page sends again what another node did not acknowledge'
 ] as const
 
@@ -164,8 +164,8 @@ export const createMarks = (): MarkWatch => {
       }
       if (event === 'pulled') mark('tables are compared and something is fetched', fields['mode'] === 'table')
     },
-    onOperation(world, { deed, outcome, code, tries, reached, recalled, resent }) {
-      mark('an outcome stays unknown', outcome === 'unknown')
+    onOperation(world, { deed, outcome, code, tries, doubts, reached, recalled, resent }) {
+      mark('a request of unknown outcome is repeated and acknowledged', outcome === 'acknowledged' && doubts > 0)
       mark('a repeated request is answered by another node', outcome === 'acknowledged' && tries > 1)
       mark('a page sends again what another node did not acknowledge', outcome === 'acknowledged' && resent)
       if (deed.kind === 'sign-up') {

@@ -137,7 +137,7 @@ export const createDevice = (world: PeopleWorld, person: Person, label: string, 
     const conclude = (outcome: Outcome, answer: HttpAnswer | null, by: Pid | null): void => {
       busy -= 1
       const code = outcome === 'acknowledged' ? '' : readCode(answer)
-      const view = world.processes.find(({ pid }) => pid === by)?.state?.members.view ?? (by === null ? [] : [by])
+      const view = viewOf(world, by)
       // What the answer teaches comes first, so that whoever watches the history sees it whole.
       if (answer !== null && by !== null && outcome === 'acknowledged') onAnswer(answer, operation, by)
       history.end(operation, schedule.nowMs, { outcome, status: answer?.status ?? 0, code, answeredBy: by, view, storedOn: readStoredOn(answer), reached: readReached(answer), recalled: isRecall(answer), tries })
@@ -149,6 +149,7 @@ export const createDevice = (world: PeopleWorld, person: Person, label: string, 
       attemptCall(world, place, process, { body, token, idempotencyKey }, result => {
         if (result.type === 'answer') {
           const { status } = result.answer
+          if (readCode(result.answer) === 'unknown') operation.doubts += 1
           if (status < 300) return conclude('acknowledged', result.answer, result.pid)
           if ((status < 500 && status !== 429) || FINAL_5XX.includes(status)) return conclude('refused', result.answer, result.pid)
         }
@@ -262,6 +263,13 @@ export const createDevice = (world: PeopleWorld, person: Person, label: string, 
         })
       )
   }
+}
+
+/** Whom a node counted on when it answered: its view without those it had given up waiting for, which a grant need not ask [COO4]. */
+export const viewOf = (world: PeopleWorld, pid: Pid | null): readonly Pid[] => {
+  const state = world.processes.find(process => process.pid === pid)?.state
+  if (state === null || state === undefined) return pid === null ? [] : [pid]
+  return state.members.view.filter(other => state.peers.get(other)?.excluded !== true)
 }
 
 const readCode = (answer: HttpAnswer | null): string => {

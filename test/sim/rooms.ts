@@ -18,7 +18,7 @@ import { CLOSE_CODES, type StoredNote, decodeClientFrame, decodeServerNote, enco
 import { WORLD_BEGINS_MS } from './clock.ts'
 import type { Operation } from './history.ts'
 import type { End, EndHandler } from './network.ts'
-import type { Device, PeopleWorld } from './people.ts'
+import { type Device, type PeopleWorld, viewOf } from './people.ts'
 import type { SimProcess } from './process.ts'
 import type { Random } from './random.ts'
 
@@ -172,7 +172,7 @@ export const createRooms = (world: PageWorld, device: Device, random: Random, on
     const done = room.pending.filter(({ frame }) => frame !== null && frame <= room.stored)
     room.pending = room.pending.filter(({ frame }) => frame === null || frame > room.stored)
     for (const { operation } of done) {
-      history.end(operation, schedule.nowMs, { outcome: 'acknowledged', answeredBy: process?.pid ?? null, view: process?.state?.members.view ?? [], storedOn: word.pids })
+      history.end(operation, schedule.nowMs, { outcome: 'acknowledged', answeredBy: process?.pid ?? null, view: viewOf(world, process?.pid ?? null), storedOn: word.pids })
     }
   }
 
