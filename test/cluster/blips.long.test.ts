@@ -2,9 +2,8 @@
 
 import { suite } from 'uvu'
 import { createRandom } from '../sim/random.ts'
-import { TEST_ENV } from '../support/asking.ts'
 import { type Blip, findLastingSplit, inspectBlips, playBlip } from '../support/blips.ts'
-import { startCluster } from '../support/cluster.ts'
+import { replayOf, runOnCluster } from '../support/cluster-unit.ts'
 import { runProgramme } from '../support/programme.ts'
 import { waitSteady } from '../support/steady.ts'
 import { startWorkload } from '../support/workload.ts'
@@ -24,10 +23,9 @@ blips('[LIV1] a blip changes no role and leaves no split', async () => {
     promise: 'no role changes, all links are up again, nothing is lost',
     units: Array.from({ length: BLIPS / BLIPS_PER_UNIT }, (_, share) => `blips/${share}`),
     isReal: true,
-    run: async (unit) => {
-      const random = createRandom(`P6/${unit}`)
-      const cluster = await startCluster({ env: TEST_ENV, proxied: true })
-      try {
+    run: (unit) =>
+      runOnCluster(`P6-${unit}`, async (cluster) => {
+        const random = createRandom(`P6/${unit}`)
         await waitSteady(cluster, { quietMs: QUIET_MS })
         const workload = await startWorkload(cluster, { label: 'b' })
         const played: Blip[] = []
@@ -40,11 +38,8 @@ blips('[LIV1] a blip changes no role and leaves no split', async () => {
           findings: [...findings, ...lasting, ...(await checkWorkloads(cluster, [workload]))],
           figures: { faults: played.length, acknowledged: workload.acknowledged().length, 'views that changed for a moment': views, 'nodes starved by the machine': pauses, 'gaps above 500 ms': gaps },
         }
-      } finally {
-        await cluster.close()
-      }
-    },
-    replay: () => 'node scripts/test.mjs --long --only cluster/blips.long',
+      }, { proxied: true }),
+    replay: replayOf('cluster/blips.long'),
   })
 })
 

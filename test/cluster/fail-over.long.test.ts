@@ -2,11 +2,10 @@
 
 import { suite } from 'uvu'
 import { createRandom } from '../sim/random.ts'
-import { TEST_ENV } from '../support/asking.ts'
-import { startCluster } from '../support/cluster.ts'
+import { replayOf, runOnCluster } from '../support/cluster-unit.ts'
 import { type FailOver, createFailOverWorld, inspectFailOver, playFailOver } from '../support/fail-over.ts'
 import { runProgramme } from '../support/programme.ts'
-import { checkRoles } from '../support/roles.ts'
+import { findRoles } from '../support/workload-checks.ts'
 
 const FAULTS = ['killed', 'frozen'] as const
 const FAULTS_EACH = 200
@@ -23,16 +22,14 @@ failOver('[COO1] the coordinator goes: how long until the next message and the n
     promise: 'both succeed; nothing is lost or doubled',
     units,
     isReal: true,
-    run: async (unit) => {
-      const fault = unit.startsWith('frozen') ? 'frozen' : 'killed'
-      const random = createRandom(`FO/${unit}`)
-      const cluster = await startCluster({ env: TEST_ENV })
-      try {
+    run: (unit) =>
+      runOnCluster(`FO-${unit}`, async (cluster) => {
+        const fault = unit.startsWith('frozen') ? 'frozen' : 'killed'
+        const random = createRandom(`FO/${unit}`)
         const world = await createFailOverWorld(cluster)
         const plays: FailOver[] = []
         for (let round = 0; round < FAULTS_PER_UNIT; round++) plays.push(await playFailOver(world, fault, `${fault}-${round}`, random))
-        const findings = [...plays.flatMap((play) => play.findings), ...(await inspectFailOver(world))]
-        checkRoles(cluster)
+        const findings = [...plays.flatMap((play) => play.findings), ...(await inspectFailOver(world)), ...findRoles(cluster)]
         return {
           findings,
           figures: {
@@ -42,11 +39,8 @@ failOver('[COO1] the coordinator goes: how long until the next message and the n
             [`${fault}: next account`]: plays.map(({ accountMs }) => accountMs),
           },
         }
-      } finally {
-        await cluster.close()
-      }
-    },
-    replay: () => 'node scripts/test.mjs --long --only cluster/fail-over.long',
+      }),
+    replay: replayOf('cluster/fail-over.long'),
   })
 })
 

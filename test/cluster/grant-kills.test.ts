@@ -6,26 +6,28 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createRandom } from '../sim/random.ts'
 import { print, showTimes } from '../support/asking.ts'
+import { type Cluster, startCluster } from '../support/cluster.ts'
 import { FAILPOINTS } from '../support/failpoints.ts'
-import { type GrantKill, playGrantKill, startFailpointCluster } from '../support/grant-kills.ts'
+import { type GrantKill, buildFailpointNode, playGrantKill } from '../support/grant-kills.ts'
 import { checkRoles } from '../support/roles.ts'
 
 /** Those after which it is not clear at once whether the name was granted; all of them run long. */
 const SHORT = FAILPOINTS.filter((failpoint) => ['prepare-sent-first', 'committed', 'push-sent-first', 'stored-second'].includes(failpoint))
 
-const kills = suite<{ world: Awaited<ReturnType<typeof startFailpointCluster>> }>('kills inside a grant')
+const kills = suite<{ cluster: Cluster; directory: string }>('kills inside a grant')
 
 kills.before(async (context) => {
-  context.world = await startFailpointCluster()
+  const { options, directory } = await buildFailpointNode()
+  Object.assign(context, { directory, cluster: await startCluster(options) })
 })
-kills.after(({ world }) => world.cluster.close())
+kills.after(({ cluster }) => cluster.close())
 
-kills('[COO4] the coordinator dies inside a grant: one owner, and the repeat says the same', async ({ world }) => {
+kills('[COO4] the coordinator dies inside a grant: one owner, and the repeat says the same', async ({ cluster, directory }) => {
   const random = createRandom('grant-kills')
   const plays: GrantKill[] = []
-  for (const failpoint of SHORT) plays.push(await playGrantKill(world, failpoint, failpoint, random))
+  for (const failpoint of SHORT) plays.push(await playGrantKill(cluster, directory, failpoint, failpoint, random))
   assert.equal(plays.flatMap(({ findings }) => findings), [])
-  checkRoles(world.cluster)
+  checkRoles(cluster)
   print(`killed at ${SHORT.length} of ${FAILPOINTS.length} steps; both had their answer after ${showTimes(plays.map(({ answeredMs }) => answeredMs))}`)
 })
 

@@ -3,8 +3,7 @@
 import { suite } from 'uvu'
 import { join } from 'node:path'
 import { createRandom } from '../sim/random.ts'
-import { TEST_ENV } from '../support/asking.ts'
-import { startCluster } from '../support/cluster.ts'
+import { replayOf, runOnCluster } from '../support/cluster-unit.ts'
 import { DAMAGES, copyWhileWritten } from '../support/power-loss.ts'
 import { type ImagePlay, type ImageStatus, buildImageCheck, playImage } from '../support/power-loss-plays.ts'
 import { runProgramme } from '../support/programme.ts'
@@ -29,10 +28,9 @@ powerLoss('[STO6] whatever a loss of power leaves is told or does no harm, and i
     promise: 'told or harmless; nothing old or invented is served; nothing acknowledged is lost; made whole by the others',
     units: Array.from({ length: IMAGES / IMAGES_PER_UNIT }, (_, share) => `images/${share}`),
     isReal: true,
-    run: async (unit) => {
-      const random = createRandom(`P14/${unit}`)
-      const cluster = await startCluster({ env: TEST_ENV })
-      try {
+    run: (unit) =>
+      runOnCluster(`P14-${unit}`, async (cluster) => {
+        const random = createRandom(`P14/${unit}`)
         await waitSteady(cluster)
         const workload = await startWorkload(cluster, { label: 'w', perSecond: 30, textBytes: TEXT_BYTES })
         await workload.untilAcknowledged(WARM_UP)
@@ -63,11 +61,8 @@ powerLoss('[STO6] whatever a loss of power leaves is told or does no harm, and i
             'serves again after': plays.map(({ backMs }) => backMs),
           },
         }
-      } finally {
-        await cluster.close()
-      }
-    },
-    replay: () => 'node scripts/test.mjs --long --only cluster/power-loss.long',
+      }, {}, ['quarantined']),
+    replay: replayOf('cluster/power-loss.long'),
   })
 })
 

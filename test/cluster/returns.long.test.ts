@@ -2,8 +2,7 @@
 
 import { suite } from 'uvu'
 import { createRandom } from '../sim/random.ts'
-import { TEST_ENV } from '../support/asking.ts'
-import { startCluster } from '../support/cluster.ts'
+import { replayOf, runOnCluster } from '../support/cluster-unit.ts'
 import { runProgramme } from '../support/programme.ts'
 import { type Company, type Disk, type Return, playReturn } from '../support/returns.ts'
 import { findRoles } from '../support/workload-checks.ts'
@@ -20,10 +19,9 @@ const run = async (id: string, disk: Disk, what: string): Promise<void> => {
     promise: 'it never serves or coordinates before it has synced; nothing that was removed returns',
     units: Array.from({ length: RETURNS / RETURNS_PER_UNIT }, (_, share) => `${disk}/${share}`),
     isReal: true,
-    run: async (unit) => {
-      const random = createRandom(`${id}/${unit}`)
-      const cluster = await startCluster({ env: TEST_ENV })
-      try {
+    run: (unit) =>
+      runOnCluster(`${id}-${unit}`, async (cluster) => {
+        const random = createRandom(`${id}/${unit}`)
         const plays: Return[] = []
         for (let round = 0; round < RETURNS_PER_UNIT; round++) {
           const company: Company = round % 3 === 2 ? 'before others' : 'beside others'
@@ -38,11 +36,8 @@ const run = async (id: string, disk: Disk, what: string): Promise<void> => {
             'first answer after': plays.map(({ readyMs }) => readyMs),
           },
         }
-      } finally {
-        await cluster.close()
-      }
-    },
-    replay: () => 'node scripts/test.mjs --long --only cluster/returns.long',
+      }),
+    replay: replayOf('cluster/returns.long'),
   })
 }
 

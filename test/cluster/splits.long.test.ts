@@ -2,8 +2,7 @@
 
 import { suite } from 'uvu'
 import { type Random, createRandom } from '../sim/random.ts'
-import { TEST_ENV } from '../support/asking.ts'
-import { startCluster } from '../support/cluster.ts'
+import { replayOf, runOnCluster } from '../support/cluster-unit.ts'
 import { runProgramme } from '../support/programme.ts'
 import { type Means, type Split, type SplitPlay, cutLink, halve, isolate, makeRing, muffle, playSplit, silenceOneWay } from '../support/splits.ts'
 import { checkWorkloads } from '../support/workload-checks.ts'
@@ -39,10 +38,9 @@ splits('[RDY1, COO6] nodes that were parted are equal soon after, and name one o
     promise: `equal within ${EQUAL_PROMISE_MS / 1000} s of healing, nothing lost, one owner of a name on every node`,
     units,
     isReal: true,
-    run: async (unit) => {
-      const random = createRandom(`P5/${unit}`)
-      const cluster = await startCluster({ env: TEST_ENV, proxied: true, size: unit.startsWith('three') ? 3 : 5 })
-      try {
+    run: (unit) =>
+      runOnCluster(`P5-${unit}`, async (cluster) => {
+        const random = createRandom(`P5/${unit}`)
         const plays: SplitPlay[] = []
         for (let round = 0; round < SPLITS_PER_UNIT; round++) {
           const split = chooseSplit(cluster.pids, round, random)
@@ -61,11 +59,8 @@ splits('[RDY1, COO6] nodes that were parted are equal soon after, and name one o
             'equal after': plays.map(({ equalMs }) => equalMs),
           },
         }
-      } finally {
-        await cluster.close()
-      }
-    },
-    replay: () => 'node scripts/test.mjs --long --only cluster/splits.long',
+      }, { proxied: true, size: unit.startsWith('three') ? 3 : 5 }),
+    replay: replayOf('cluster/splits.long'),
   })
 })
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { buildNode } from '../../esbuild.config.mjs'
 import type { Random } from '../sim/random.ts'
 import { type Answer, TEST_ENV, ask, askAny, show } from './asking.ts'
-import { type Cluster, call, newRequestId, startCluster, wait } from './cluster.ts'
+import { type Cluster, type ClusterOptions, call, newRequestId, wait } from './cluster.ts'
 import { FAILPOINTS_VARIABLE, type Failpoint, armFailpoint, disarmFailpoint } from './failpoints.ts'
 import { startAll, waitSteady } from './steady.ts'
 
@@ -15,13 +15,13 @@ const ROOT = process.env['STARLING_ROOT'] ?? process.cwd()
 const TRIES_MAX = 6
 const RIVAL_LATE_MS_MAX = 12
 
-/** Builds the node with failpoints beside the results, never into dist, and starts a cluster of it. */
-export const startFailpointCluster = async (): Promise<{ readonly cluster: Cluster; readonly directory: string }> => {
+/** Builds the node with failpoints beside the results, never into dist. `directory` is where its nodes are armed. */
+export const buildFailpointNode = async (): Promise<{ readonly options: ClusterOptions; readonly directory: string }> => {
   const outdir = join(ROOT, '.cache/failpoints')
   await buildNode({ root: ROOT, outdir, runtime: join(ROOT, 'test/support/failpoint-runtime.ts') })
   const directory = join(outdir, `armed-${process.pid}`)
   mkdirSync(directory, { recursive: true })
-  return { directory, cluster: await startCluster({ program: join(outdir, 'node.js'), env: { ...TEST_ENV, [FAILPOINTS_VARIABLE]: directory } }) }
+  return { directory, options: { program: join(outdir, 'node.js'), env: { ...TEST_ENV, [FAILPOINTS_VARIABLE]: directory } } }
 }
 
 export type GrantKill = {
@@ -40,7 +40,7 @@ const claim = (places: Cluster['places'], name: string, { password, key }: Asker
   askAny(places, 'POST', '/api/accounts', { body: { name, password }, idempotencyKey: key, timeoutMs: 10_000 })
 
 /** One kill at one step. Both askers go on with their own id until each has a final answer; then everything is looked at. */
-export const playGrantKill = async ({ cluster, directory }: { readonly cluster: Cluster; readonly directory: string }, failpoint: Failpoint, label: string, random: Random): Promise<GrantKill> => {
+export const playGrantKill = async (cluster: Cluster, directory: string, failpoint: Failpoint, label: string, random: Random): Promise<GrantKill> => {
   startAll(cluster)
   for (let missed = 0; missed < TRIES_MAX; missed++) {
     const { coordinator } = await waitSteady(cluster)
