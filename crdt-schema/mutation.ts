@@ -9,13 +9,13 @@ export const MUTANTS = [
   'no-fsync', // [STO1] a commit returns while it is only in the operating system's memory
   'no-ready-gate', // [RDY1] a node serves before it is synced
   'no-fence-no-self-suspicion', // [COO4, LIV3] prepares of a lower epoch are taken, and a frozen node goes on as if nothing had been
-  'no-flush', // [COO2] a new coordinator begins without what the members hold of the one before
+  'no-flush', // [COO2, REP3] what a node left half done when it died is not settled and not passed on by the others
   'delete-by-key', // [DOC3] removal by deleting keys instead of a grow-only mark
   'reused-client-id', // [DOC6] Yjs clientIDs derived from the pid
   'last-writer-wins-names', // [COO6] the latest claim of a name takes it from whoever had it
   'no-checksum', // [STO6] what is read from disk is believed
   'no-digest', // [REP2] replicas are never compared, only taken to be equal
-  'snapshot-before-subscribe', // [RDY2] pushes begin when a pull has ended, not before it
+  'snapshot-before-subscribe', // [RDY2] pushes begin when a pull has ended, and nobody asks for what came in between
   'swallowed-disk-full', // [COR4] a write that failed counts as done
   'sessions-by-clock', // [COO7] the newest session is the one with the latest wall clock
   'expiring-removal-marks', // [COO8] removals are forgotten after a while

@@ -75,7 +75,7 @@ export const onPush = (node: NodeState, from: Pid, push: Push): 'gap' | 'complet
   }
   noteForeign(node, push.origin, push.boot, push.seq, updates)
   if (!isKnownRun) return outcome
-  if (push.previous <= origin.heldPush) {
+  if (push.previous <= origin.heldPush || isBroken('snapshot-before-subscribe')) {
     origin.heldPush = push.seq
     closeHoles(origin)
   } else {
@@ -182,7 +182,7 @@ export const onViewLost = (node: NodeState, pid: Pid): void => {
   peer.missing.clear()
   peer.excluded = false
   peer.missingThrough = 0
-  adoptFrom(node, pid)
+  if (!isBroken('no-flush')) adoptFrom(node, pid)
 }
 
 /** Logs an origin's unsettled pushes again as this node's own, so that this node finds out who in view holds them. */

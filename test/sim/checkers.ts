@@ -163,6 +163,7 @@ const checkNames = (world: World, nodes: readonly Contents[], { isPartitionFree 
       if (!claims.some(claim => claim.accountId === deed.account && !claim.released)) found.push(`K2 ${deed.name} was granted to ${deed.account.slice(0, 4)}, but node ${node.pid} has no claim of it`)
       const owner = ownerOfName(claims, nameToKey(deed.name), account => isRemovedIn(node, account))
       if (owner === null) found.push(`K2 nobody owns ${deed.name} on node ${node.pid}`)
+      else if (isPartitionFree && owner.accountId !== deed.account) found.push(`K2 ${deed.name} was granted to ${deed.account.slice(0, 4)}, but node ${node.pid} gives it to ${owner.accountId.slice(0, 4)}`)
     }
   }
   const grantedByKey = new Map<string, (typeof granted)[number][]>()
