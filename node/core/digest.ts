@@ -93,7 +93,7 @@ export const bucketOf = (document: DocumentName): number => hashName(document, S
 export const tableTerm = (document: DocumentName, digest: Digest): Digest => {
   if (isEqualDigest(digest, ZERO)) return ZERO
   const name = hashName(document, SEED_NAME)
-  return { high: hashWords(TERM.high ^ name, digest.high, digest.low), low: hashWords(TERM.low ^ name, digest.low, digest.high) }
+  return { high: hashTwo(TERM.high ^ name, digest.high, digest.low), low: hashTwo(TERM.low ^ name, digest.low, digest.high) }
 }
 
 // ---- hashing
@@ -112,7 +112,7 @@ const addRange = (sum: Digest, salt: Digest, client: number, start: number, end:
 
 /** Both may be any safe integer, so each gives two words. */
 const hashPoint = (seed: number, client: number, clock: number): number =>
-  hashWords(seed, client >>> 0, Math.floor(client / 2 ** 32), clock >>> 0, Math.floor(clock / 2 ** 32))
+  finish(mixWord(mixWord(mixWord(mixWord(seed, client >>> 0), Math.floor(client / 2 ** 32)), clock >>> 0), Math.floor(clock / 2 ** 32)), 16)
 
 const hashName = (name: string, seed: number): number => {
   let hash = seed
@@ -120,11 +120,7 @@ const hashName = (name: string, seed: number): number => {
   return finish(hash, name.length)
 }
 
-const hashWords = (seed: number, ...words: readonly number[]): number => {
-  let hash = seed
-  for (const word of words) hash = mixWord(hash, word)
-  return finish(hash, words.length * 4)
-}
+const hashTwo = (seed: number, first: number, second: number): number => finish(mixWord(mixWord(seed, first), second), 8)
 
 /** MurmurHash3_x86_32, body and finalizer (Austin Appleby, public domain). */
 const mixWord = (hash: number, word: number): number => {

@@ -258,6 +258,7 @@ export const sendAfter = (node: NodeState, to: Pid, after: CommitNumber, message
 
 /** Sends what waited for the commits that have returned. */
 export const releaseHeldBack = (node: NodeState): void => {
+  if (node.heldBack.length === 0) return
   const ready = node.heldBack.filter(({ after }) => after <= node.commits.committedThrough)
   if (ready.length === 0) return
   node.heldBack = node.heldBack.filter(({ after }) => after > node.commits.committedThrough)

@@ -48,22 +48,30 @@ export const expireRows = (node: NodeState): void => {
 
 /** The view: the component of links that both ends hear; and the first hop towards each member of it, over links that are open now. */
 export const computeView = (node: NodeState): { readonly view: readonly Pid[]; readonly routes: ReadonlyMap<Pid, Pid> } => {
-  const self = node.meta.pid
-  const peers = [...node.peers.values()]
-  const hearsOf = new Map<Pid, ReadonlySet<Pid>>([...node.members.rows].map(([pid, { row }]) => [pid, new Set(row.hears)]))
-  const heard = new Set(peers.filter((peer) => isHeard(node, peer)).map((peer) => peer.pid))
-  const linked = new Set(peers.filter((peer) => heard.has(peer.pid) && peer.link !== null).map((peer) => peer.pid))
-  const view = [...(isBroken('fixed-view') ? memberUrls(node) : walk(self, hearsOf.set(self, heard))).keys()].sort((a, b) => a - b)
-  return { view, routes: walk(self, hearsOf.set(self, linked)) }
+  const heard: Pid[] = []
+  const linked: Pid[] = []
+  for (const peer of node.peers.values()) {
+    if (!isHeard(node, peer)) continue
+    heard.push(peer.pid)
+    if (peer.link !== null) linked.push(peer.pid)
+  }
+  const found = walk(node, heard)
+  const view = [...(isBroken('fixed-view') ? memberUrls(node) : found).keys()].sort((a, b) => a - b)
+  return { view, routes: linked.length === heard.length ? found : walk(node, linked) }
 }
 
-/** Breadth first over edges that both ends hear: each pid found, with the first step towards it (its own for `self`). */
-const walk = (self: Pid, hearsOf: ReadonlyMap<Pid, ReadonlySet<Pid>>): Map<Pid, Pid> => {
+/**
+ * Breadth first over edges that both ends hear, where this node hears `own`: each pid found, with the first step towards it (this
+ * node's own for itself).
+ */
+const walk = (node: NodeState, own: readonly Pid[]): Map<Pid, Pid> => {
+  const self = node.meta.pid
+  const hearsOf = (pid: Pid): readonly Pid[] => (pid === self ? own : (node.members.rows.get(pid)?.row.hears ?? []))
   const firstStep = new Map<Pid, Pid>([[self, self]])
   const queue: Pid[] = [self]
-  for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
-    for (const next of [...(hearsOf.get(at) ?? [])].sort((a, b) => a - b)) {
-      if (firstStep.has(next) || !hearsOf.get(next)?.has(at)) continue
+  for (const at of queue) {
+    for (const next of [...hearsOf(at)].sort((a, b) => a - b)) {
+      if (firstStep.has(next) || !hearsOf(next).includes(at)) continue
       firstStep.set(next, at === self ? next : (firstStep.get(at) ?? next))
       queue.push(next)
     }

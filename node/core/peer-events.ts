@@ -2,7 +2,7 @@
 // Keeps [COR4] (a bad frame costs its link), [LIV1], [LIV2], [REP1] (boots), [REP5] (gaps are asked for at once), [REP7] (who may hold a pid).
 
 import type { Pid } from '../../crdt-schema/ids.ts'
-import { type PeerMessage, decodePeerFrame, decodePeerMessage } from '../../crdt-schema/peer-wire.ts'
+import { type PeerMessage, decodePeerFrame, decodePeerMessage, encodePeerMessage } from '../../crdt-schema/peer-wire.ts'
 import { unreachable } from '../../crdt-schema/prelude.ts'
 import * as catchUp from './catch-up.ts'
 import { onClaim, onPromise, stepDown, tendCoordinator } from './coordinator.ts'
@@ -24,7 +24,7 @@ export const sendHeartbeat = (node: NodeState): void => {
   node.members.heartbeatDue = false
   node.members.counter++
   const rows = [ownRow(node), ...[...node.members.rows.values()].map(({ row }) => row)]
-  for (const peer of node.peers.values()) links.sendOnLink(node, peer, { type: 'heartbeat', rows })
+  links.sendBytes([...node.peers.values()], encodePeerMessage({ type: 'heartbeat', rows }), node.commits.committedThrough)
 }
 
 /** Computes the view anew and lets follow what its changes mean; called whenever a row, a link or the time may have changed it [LIV2]. */

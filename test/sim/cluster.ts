@@ -103,7 +103,7 @@ export const createWorld = (options: WorldOptions): World => {
   const pages = new Map<string, Page>()
   const violations: Violation[] = []
   const counts: Counts = { kills: 0, pauses: 0, faults: 0, turns: 0 }
-  const roles = new Map<Pid, string>()
+  const roles = new Map<Pid, { readonly parts: readonly unknown[]; readonly text: string }>()
   const byUrl = new Map<string, SimProcess>()
   const lostDisks = new Map<Pid, number>()
   let isDiskLost = false
@@ -130,10 +130,14 @@ export const createWorld = (options: WorldOptions): World => {
   // ---- nodes
 
   const watchRole = (process: SimProcess): void => {
-    const now = describeRole(process)
-    if (roles.get(process.pid) === now) return
-    roles.set(process.pid, now)
-    note(`${process.place} ${now}`)
+    const { status, exit, state } = process
+    const parts = [status, exit, state?.phase, state?.coordinator.role, state?.coordinator.epoch, state?.members.view]
+    const known = roles.get(process.pid)
+    // Nearly every turn leaves all of them as they were: no words are made for it.
+    if (known !== undefined && parts.every((part, index) => part === known.parts[index])) return
+    const text = describeRole(process)
+    roles.set(process.pid, { parts, text })
+    if (text !== known?.text) note(`${process.place} ${text}`)
   }
 
   const onTurn = (process: SimProcess): void => {
@@ -142,7 +146,8 @@ export const createWorld = (options: WorldOptions): World => {
     options.watch?.onTurn(process)
     const { state } = process
     if (state === null) return
-    const running = processes.flatMap(other => (other.status !== 'running' || other.state === null ? [] : [other.state]))
+    // Only who coordinates can have come to share an epoch in this turn.
+    const running = state.coordinator.role !== 'coordinating' ? [] : processes.flatMap(other => (other.status !== 'running' || other.state === null ? [] : [other.state]))
     const broken = checkNode(state) ?? checkCluster(running) ?? (counts.turns % DEEP_CHECK_TURNS === 0 ? checkNodeDeeply(state) : null)
     if (broken !== null) violate(process.place, broken)
   }

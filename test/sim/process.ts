@@ -456,8 +456,10 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
   return self
 }
 
-export const jsonToBytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
-export const bytesToJson = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes))
+const utf8Encoder = new TextEncoder()
+const utf8Decoder = new TextDecoder()
+export const jsonToBytes = (value: unknown): Uint8Array => utf8Encoder.encode(JSON.stringify(value))
+export const bytesToJson = (bytes: Uint8Array): unknown => JSON.parse(utf8Decoder.decode(bytes))
 
 const brief = (body: unknown): string => {
   const text = JSON.stringify(body) ?? ''
