@@ -203,6 +203,7 @@ const adoptFrom = (node: NodeState, origin: Pid): void => {
  * Returns whether anything rose.
  */
 export const settle = (node: NodeState): boolean => {
+  if (node.commits.pending.length === 0) return false
   const before = node.commits.acknowledgedThrough
   const settled = raiseThresholds(node, requiredPeers(node))
   if (settled === null) return false
@@ -213,8 +214,10 @@ export const settle = (node: NodeState): boolean => {
     if (node.recent.length > 60) node.recent.shift()
     noteMissing(node, commit)
   }
-  if (node.commits.acknowledgedThrough > before) {
-    for (const pid of node.members.view) if (pid !== node.meta.pid) sendTo(node, pid, { type: 'settled', boot: node.meta.boot, through: node.commits.acknowledgedThrough })
+  const { acknowledgedThrough, pending } = node.commits
+  // Nobody waits to hear of a commit that holds nothing of this node's own.
+  if ([...settled, ...pending].some((commit) => commit.own.length > 0 && commit.seq > before && commit.seq <= acknowledgedThrough)) {
+    for (const pid of node.members.view) if (pid !== node.meta.pid) sendTo(node, pid, { type: 'settled', boot: node.meta.boot, through: acknowledgedThrough })
   }
   return true
 }

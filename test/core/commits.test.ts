@@ -122,6 +122,16 @@ commits('[REP6] what a peer pushed is shown to clients when its origin says that
   assert.is(thresholds(cores.core(2))[2], thresholds(cores.core(2))[0])
 })
 
+commits('[REP6] only the origin of a push says that it is acknowledged: others have nothing to tell of it', () => {
+  const cores = createTrio()
+  cores.run(1_000)
+  const before = cores.spoken.length
+  write(cores, 1)
+  cores.run(40)
+  const said = cores.spoken.slice(before).filter(({ message }) => message.type === 'settled').map(({ from, to }) => `${from}>${to}`)
+  assert.equal(said.sort(), ['1>0', '1>2'])
+})
+
 commits('[REP6] a peer silent past ackTimeoutMs is behind: not waited for, not counted, until it has acknowledged everything', () => {
   const cores = createTrio()
   const { state } = cores.core(0)
