@@ -13,6 +13,7 @@ import { createHttpApi } from './adapters/http-api.ts'
 import { LIMITS_OFF, createHttpLimits } from './adapters/http-limits.ts'
 import { createHttpOperator } from './adapters/http-operator.ts'
 import { type HttpServer, createHttpServer } from './adapters/http-server.ts'
+import { hasAside, moveAside } from './adapters/level-directory.ts'
 import { openLevelStore } from './adapters/level-store.ts'
 import { createMetrics } from './adapters/metrics.ts'
 import { DEFAULT_PARAMETERS, createPasswords, parseParameters } from './adapters/passwords.ts'
@@ -26,6 +27,7 @@ import { backup, restore, verify } from './cli/backup.ts'
 import { readCommand } from './cli/command.ts'
 import { EXIT, Exit, addressInUse, bugFound, diskFailed, storeRefused, usageError } from './cli/errors.ts'
 import { doctor } from './cli/doctor.ts'
+import { findCopy } from './cli/copies.ts'
 import { joinCluster } from './cli/joining.ts'
 import { members } from './cli/members.ts'
 import { readOptions } from './cli/options.ts'
@@ -49,7 +51,7 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
   const { log, flush } = createLog({ level: settings.logLevel, format: settings.logFormat, node: String(config.pid ?? 'new') })
   process.on('exit', flush)
   const tls = await openTls(settings)
-  const store = await openStore(dataDir, text => log('warn', 'quarantined', { reason: text }))
+  const store = await openStore(settings, log)
 
   const node = createNode()
   const emit = (event: Event): void => runtime.feed(event)
@@ -123,7 +125,8 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
   const peerServer = settings.peerPort === null ? null : createHttpServer({ tls, nodeUrls, handlers: [], onPeer: links.upgrade, onSync: null, log })
   await listen(server, settings.port, settings, store)
   if (peerServer !== null && settings.peerPort !== null) await listen(peerServer, settings.peerPort, settings, store)
-  runtime.start(config, randomBytes(32))
+  // What was moved aside is on other nodes: an empty directory in its place must not begin a cluster of its own.
+  runtime.start({ ...config, bootstrap: config.bootstrap && !(await hasAside(dataDir)) }, randomBytes(32))
   log('info', 'node-started', { url: config.url, dataDir: shown, version: VERSION })
   return { isReady: () => readiness(node).ready, drain: () => runtime.feed({ type: 'drain' }) }
 }
@@ -137,9 +140,20 @@ const openTls = async ({ tls, dataDir, config }: Settings): Promise<TlsCertifica
   }
 }
 
-const openStore = async (dataDir: string, onDamage: (text: string) => void): Promise<Store> => {
+/** Opens the data directory. One that is ours and damaged makes room for an empty one if the cluster has another copy [STO5]. */
+const openStore = async (settings: Settings, log: ReturnType<typeof createLog>['log']): Promise<Store> => {
+  const { dataDir } = settings
+  const open = (): Promise<Store> => openLevelStore({ directory: dataDir, onDamage: text => log('warn', 'quarantined', { reason: text }) })
   try {
-    return await openLevelStore({ directory: dataDir, onDamage })
+    return await open().catch(async (error: unknown) => {
+      if (!(error instanceof StoreRefused && error.code === 'damaged')) throw error
+      log('error', 'directory-damaged', { dataDir: showPath(dataDir), reason: error.message })
+      const objection = await findCopy(settings)
+      if (objection !== null) throw new StoreRefused('damaged', `${error.message} ${objection}`)
+      const movedTo = await moveAside(dataDir, Date.now())
+      log('warn', 'directory-aside', { dataDir: showPath(dataDir), movedTo: showPath(movedTo) })
+      return open()
+    })
   } catch (error) {
     if (error instanceof StoreRefused) throw storeRefused(error.code, error.message)
     throw new Exit(EXIT.dataDirectory, `The data directory ${showPath(dataDir)} cannot be opened (${(error as Error).message}). Check that it can be written, or give another --data-dir.`)

@@ -1,8 +1,10 @@
 // Whether a directory is ours to open [STO5]: decided from a small file beside LevelDB's own, before LevelDB touches anything.
-// So a directory of something else and one of a newer version are refused without a byte changed.
+// So a directory of something else and one of a newer version are refused without a byte changed. And how one that is ours and damaged
+// gets out of the way; whether it may is not decided here.
 
+import { existsSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readFile, readdir, rename } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { StoreRefused } from '../core/ports.ts'
 
 const MARK = 'STARLING'
@@ -36,7 +38,7 @@ const checkMark = async (directory: string, names: readonly string[]): Promise<v
   }
   // LevelDB would silently begin an empty database where its CURRENT is missing.
   if (!names.includes('CURRENT') && names.some((name) => /\.(ldb|sst|log)$/.test(name))) {
-    throw new StoreRefused('unreadable', `${directory} has lost LevelDB's file CURRENT. Move the directory away and start again: the node fetches its data from the others.`)
+    throw damaged(directory, "LevelDB's file CURRENT is lost")
   }
 }
 
@@ -77,18 +79,56 @@ const withFile = async (path: string, flags: string, use: (file: FileHandle) => 
 /** What LevelDB or the file system said, as a refusal that a person can act on; a bug stays what it is. */
 export const toRefusal = (directory: string, error: unknown): unknown => {
   let isFromDisk = false
+  let isCorrupt = false
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (!('code' in cause)) continue
     isFromDisk = true
+    isCorrupt ||= cause.code === 'LEVEL_CORRUPTION' || (cause.code === 'LEVEL_IO_ERROR' && LOST_MANIFEST.test(cause.message))
     if (cause.code === 'LEVEL_LOCKED') {
       return new StoreRefused('locked', `Another process has ${directory} open. Stop it, or give this node its own directory with --data-dir.`)
     }
   }
-  return isFromDisk && !(error instanceof StoreRefused) ? unreadable(directory, error) : error
+  if (!isFromDisk || error instanceof StoreRefused) return error
+  return isCorrupt ? damaged(directory, causesOf(error)) : unreadable(directory, error)
 }
 
-const unreadable = (directory: string, error: unknown): StoreRefused => {
+/** What LevelDB says when CURRENT leads to a file that is not there: an I/O error, like that of a failing disk, but for its text. */
+const LOST_MANIFEST = /MANIFEST-\d+: No such file/
+
+const causesOf = (error: unknown): string => {
   const causes: string[] = []
   for (let cause = error; cause instanceof Error; cause = cause.cause) causes.push(cause.message)
-  return new StoreRefused('unreadable', `${directory} cannot be opened: ${causes.join(': ')}. If the disk is sound, move the directory away and start again: the node fetches its data from the others.`)
+  return causes.join(': ')
+}
+
+const damaged = (directory: string, what: string): StoreRefused =>
+  new StoreRefused('damaged', `${directory} is damaged (${what}). Move the directory away and start again: the node fetches its data from the others.`)
+
+const unreadable = (directory: string, error: unknown): StoreRefused =>
+  new StoreRefused('unreadable', `${directory} cannot be opened: ${causesOf(error)}. If the disk is sound, move the directory away and start again: the node fetches its data from the others.`)
+
+// ---- moving aside
+
+const ASIDE = '.aside-'
+
+/** Gives a directory another name, with the time, and returns it. Nothing of it is deleted, now or later [STO5]. */
+export const moveAside = async (directory: string, nowMs: number): Promise<string> => {
+  const stamp = new Date(nowMs).toISOString().replaceAll(/[-:]|\.\d+/g, '')
+  for (let number = 1; ; number++) {
+    const target = `${directory}${ASIDE}${stamp}${number === 1 ? '' : `-${number}`}`
+    if (existsSync(target)) continue
+    try {
+      await rename(directory, target)
+      if (process.platform !== 'win32') await withFile(dirname(directory), 'r', (file) => file.sync())
+    } catch (error) {
+      throw unreadable(directory, error)
+    }
+    return target
+  }
+}
+
+/** Whether a directory of this name was moved aside and is still there: what it held may be on other nodes alone. */
+export const hasAside = async (directory: string): Promise<boolean> => {
+  const names = await readdir(dirname(directory)).catch(() => []) // the first start makes it
+  return names.some((name) => name.startsWith(`${basename(directory)}${ASIDE}`))
 }

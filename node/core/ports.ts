@@ -4,8 +4,11 @@
 import type { DocumentName } from '../../crdt-schema/ids.ts'
 import type { CommitNumber, CommitRecord, StoredState } from './events.ts'
 
-/** Why a store would not open; the command line maps each to an exit code and a text. */
-export type StoreRefusal = 'locked' | 'foreign' | 'newer' | 'unreadable'
+/**
+ * Why a store would not open; the command line maps each to an exit code and a text. 'damaged': ours, of this format, and corrupt beyond
+ * what can be mended document by document; 'unreadable': whose it is, or what is wrong with it, cannot be told.
+ */
+export type StoreRefusal = 'locked' | 'foreign' | 'newer' | 'damaged' | 'unreadable'
 
 /** An expected failure to open a data directory [STO5]. */
 export class StoreRefused extends Error {

@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -12,6 +12,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
 import type { DocumentName } from '../../crdt-schema/ids.ts'
+import { hasAside, moveAside } from '../../node/adapters/level-directory.ts'
 import { ASIDE_RANGE, FEED_RANGE, HEAD_RANGE, LOG_RANGE, META_KEY, STATE_KEY, headKey, logKey, rowKey } from '../../node/adapters/level-records.ts'
 import type { Database } from '../../node/adapters/level-rows.ts'
 import { openLevelStore } from '../../node/adapters/level-store.ts'
@@ -507,21 +508,42 @@ test('[STO5] a newer format is refused and nothing is changed', async (directory
 })
 
 test('[STO5] what cannot be read is refused with its reason', async (directory) => {
-  const cases: readonly [string, (path: string) => void][] = [
-    ['mark', (path) => writeFileSync(join(path, 'STARLING'), 'flipped')],
-    ['current', (path) => rmSync(join(path, 'CURRENT'))],
-    ['manifest', (path) => { for (const name of readdirSync(path)) if (name.startsWith('MANIFEST')) rmSync(join(path, name)) }],
+  const each = (path: string, kind: RegExp, change: (file: string) => void): void => readdirSync(path).filter((name) => kind.test(name)).forEach((name) => change(join(path, name)))
+  const cases: readonly [string, string, (path: string) => void][] = [
+    ['mark', 'unreadable', (path) => writeFileSync(join(path, 'STARLING'), 'flipped')],
+    ['current', 'damaged', (path) => rmSync(join(path, 'CURRENT'))],
+    ['current-junk', 'damaged', (path) => writeFileSync(join(path, 'CURRENT'), 'rubbish')],
+    ['manifest', 'damaged', (path) => each(path, /^MANIFEST/, (file) => rmSync(file))],
+    ['manifest-cut', 'damaged', (path) => each(path, /^MANIFEST/, (file) => truncateSync(file, 7))],
   ]
-  for (const [name, damage] of cases) {
+  for (const [name, code, damage] of cases) {
     const path = join(directory, name)
     await writeStore(path, 2)
     damage(path)
     const refused = await refusalOf(openStore(path))
-    assert.is(refused.code, 'unreadable', name)
+    assert.is(refused.code, code, name)
     assert.match(refused.message, path)
   }
   writeFileSync(join(directory, 'file'), '')
   assert.is((await refusalOf(openStore(join(directory, 'file')))).code, 'unreadable')
+})
+
+test('[STO5] what is moved aside keeps every file, under a name of its own each time, and leaves the place empty', async (directory) => {
+  const path = join(directory, 'node')
+  const nowMs = Date.UTC(2026, 10, 22, 12, 30, 5)
+  assert.not.ok(await hasAside(path))
+  await writeStore(path, 2)
+  const files = listFiles(path)
+  const first = await moveAside(path, nowMs)
+  assert.is(first, `${path}.aside-20261122T123005Z`)
+  assert.equal(listFiles(first), files)
+  await writeStore(path, 2)
+  assert.is(await moveAside(path, nowMs), `${first}-2`)
+  assert.ok(await hasAside(path))
+  assert.not.ok(await hasAside(join(directory, 'nod')))
+  const store = await openStore(path)
+  assert.is(store.state.meta, null)
+  await store.close()
 })
 
 test('[STO5] a start that died before it wrote anything is no obstacle to the next', async (directory) => {
