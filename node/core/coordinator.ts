@@ -25,7 +25,7 @@ const LOSSES_FREE = 2
 
 export const createCoordinator = (): Coordinator => ({
   role: 'follower', epoch: 0 as Epoch, readySet: '', readySetSinceMs: 0, answered: new Set(), asked: new Set(), collected: [], nextOrder: 1,
-  jobs: [], holdUntilMs: -Infinity, highestCounter: 0, settledBy: 0, tellsSettled: false, upkeepMs: 0, confirmedMs: 0
+  jobs: [], holdUntilMs: -Infinity, highestCounter: 0, settledBy: 0, tellsSettled: false, upkeepMs: 0, mergedMs: null, confirmedMs: 0
 })
 
 /** Each tick, and whenever a row, a promise or the phase has changed. */

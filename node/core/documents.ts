@@ -162,6 +162,8 @@ export const receiveUpdate = (node: NodeState, from: Pid, name: DocumentName, up
   const outcome = applyFromPeer(node, name, update)
   if (outcome === 'bad') return outcome
   for (const { latestHlc } of node.news.slice(newsBefore)) noteRemoteHlc(node, from, name, latestHlc)
+  // Only a coordinator grants, so what others granted comes from another side of a split.
+  if (node.news.length > newsBefore && node.coordinator.role === 'coordinating') node.coordinator.mergedMs ??= node.now.monotonicMs
   if (logged === 'as-own') logOwn(node, name, update)
   else logReceived(node, name, update)
   documents.loading.get(name)?.updates.push(update)

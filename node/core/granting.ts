@@ -183,14 +183,20 @@ export const settleCollected = (node: NodeState): void => {
     log(node, 'info', 'grant-settled', { kind: grant.kind, order: held.order, status })
   }
   coordinator.collected = []
+  coordinator.mergedMs = null
   healAccounts(node.desk, nextStamp(node).hlc)
   dropTentative(node, coordinator.epoch, [])
   coordinator.settledBy = latestCommit(node)
   coordinator.tellsSettled = true
 }
 
-/** Each tick, as coordinator: once a minute, what its time has passed [DOC8]. */
+/** Each tick, as coordinator: what a merge left over [COO6, COO7], and once a minute what its time has passed [DOC8]. */
 export const tendUpkeep = (node: NodeState): void => {
+  const { mergedMs } = node.coordinator
+  if (mergedMs !== null && node.coordinator.role === 'coordinating' && node.now.monotonicMs - mergedMs >= node.config.settleMs) {
+    node.coordinator.mergedMs = null
+    healAccounts(node.desk, nextStamp(node).hlc)
+  }
   if (node.coordinator.role !== 'coordinating' || node.now.monotonicMs - node.coordinator.upkeepMs < UPKEEP_MS) return
   node.coordinator.upkeepMs = node.now.monotonicMs
   if (daysToExpire(node.desk).length > 0) expireSessionDays(node.desk, nextStamp(node).hlc)

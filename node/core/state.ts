@@ -259,6 +259,8 @@ export interface Coordinator {
   /** Members do not know yet that earlier grants are settled. */
   tellsSettled: boolean
   upkeepMs: number
+  /** Since when it has, as coordinator, what another one granted, and has not looked at it; null: nothing. */
+  mergedMs: number | null
   /** When it last asked what became of the grants it holds. */
   confirmedMs: number
 }

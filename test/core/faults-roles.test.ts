@@ -4,14 +4,16 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
 import { addOutboxEntry, getSetting, readDrafts, setSetting } from '../../crdt-schema/drafts.ts'
-import { type AccountId, type Hlc, MEMBERS_DOCUMENT, draftsDocument, inboxDocument, millisToMonth, mintDraftId, mintMessageId, mintNodeId, mintRequestId, parseAccountId } from '../../crdt-schema/ids.ts'
+import { type AccountId, type Hlc, MEMBERS_DOCUMENT, draftsDocument, inboxDocument, millisToMonth, mintDraftId, mintMessageId, mintNodeId, mintRequestId, parseAccountId, sessionToDocument } from '../../crdt-schema/ids.ts'
 import { type Person, addMessage, countSentIn, readMessage } from '../../crdt-schema/inbox.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import { addMember, removeMember } from '../../crdt-schema/members.ts'
+import { grantSession } from '../../crdt-schema/sessions.ts'
 import { deliverOutbox } from '../../node/core/delivery.ts'
 import { putDraft } from '../../node/core/draft-calls.ts'
 import { holders, memberCount } from '../../node/core/members.ts'
 import { sendDrafts } from '../../node/core/sending-calls.ts'
+import { mintSession } from '../../node/core/tokens.ts'
 import { KEY, type SignIn, signUp } from '../support/accounts.ts'
 import { type Cores, createTrio, pidOf } from '../support/cores.ts'
 import { type FakeDesk, START_MS, bodyOf, createFakeDesk, runHandler } from '../support/desk.ts'
@@ -52,6 +54,25 @@ roles('[COO4] a grant that was made is not held for ever by whoever missed the w
   cores.run(5_000)
   assert.equal(cores.all.map(({ state }) => state.meta.tentative.length), [0, 0, 0])
   assert.is(held.meta.promised, epoch, 'without a new epoch')
+})
+
+roles('[COO7] a coordinator that stays one through a merge ends the sessions that are too many then', () => {
+  const cores = createTrio({ sessionsPerAccount: 1 })
+  const status = askFor(cores, 0, 'ann', 1)
+  cores.run(500)
+  assert.is(status(), 201)
+  const [coordinator, other] = [cores.core(0).state, cores.core(1).state]
+  const { epoch } = coordinator.coordinator
+  const account = [...coordinator.directory.accounts()][0]
+  assert.ok(account !== undefined)
+  // What the other side of a split granted, as it comes with a pull or a push.
+  const { seed } = mintSession({ requestId: mintRequestId(new Uint8Array(16).fill(9)), nowMs: coordinator.desk.clusterMs, lifeMs: 1_000_000, device: 'her phone', random: new Uint8Array(36).fill(9) })
+  other.desk.edit(sessionToDocument(seed.id), doc => grantSession(doc, { ...seed, accountId: account, rank: 7, hlc: other.meta.hlc }))
+  cores.run(200)
+  assert.is(coordinator.directory.liveSessionsOf(account, coordinator.desk.clusterMs).length, 2)
+  cores.run(2_000)
+  for (const { state } of cores.all) assert.equal(state.directory.liveSessionsOf(account, state.desk.clusterMs).map(({ id }) => id), [seed.id])
+  assert.is(coordinator.coordinator.epoch, epoch, 'without a new epoch')
 })
 
 roles('[COO5] a request that was lost on its way to the coordinator is sent again', () => {

@@ -216,6 +216,8 @@ const checkSessions = (world: World): string[] => {
 
 /** Others signed in meanwhile, or ever on the other side of a split: they may have taken over, or were so many that the session of lowest rank ended [COO7]. */
 const mayHaveEnded = (world: World, since: Operation, account: AccountId): boolean => {
+  // An earlier try that nobody answered may come to its coordinator later, as a repeat: its session replaces this one [COO5].
+  if (since.tries > 1) return true
   const later = operationsOf(world, 'sign-in').filter(operation => operation !== since && operation.deed.account === account && (world.isParted || operation.endedMs < 0 || operation.endedMs >= since.startedMs))
   const limit = world.process(0).state?.config.sessionsPerAccount ?? 0
   return later.length + 1 > limit || later.some(({ deed }) => deed.takeOver)
