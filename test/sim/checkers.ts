@@ -102,7 +102,8 @@ const checkSends = (world: World, nodes: readonly Contents[]): string[] => {
       for (const account of new Set([deed.from, ...deed.to])) {
         if (isRemovedIn(node, account) || isRefused(account)) continue
         if (reached !== null && account !== deed.from && !reached.includes(account)) continue
-        if (reached === null && account === deed.from && deed.to.every(recipient => isRemovedIn(node, recipient) || isRefused(recipient))) continue
+        const isOut = (recipient: AccountId): boolean => isRemovedIn(node, recipient) || isRefused(recipient) || (world.isParted && isUnknownThere(node, deed, recipient))
+        if (reached === null && (account === deed.from ? deed.to.every(isOut) : isOut(account))) continue
         const text = node.messagesOf(inboxDocument(account, messageToMonth(deed.message)))?.value.get(deed.message)?.text
         if (text !== deed.text) found.push(`K1 operation ${number} of ${device}: "${deed.text}" was acknowledged, but node ${node.pid} holds ${text === undefined ? 'nothing' : `"${text}"`} for ${account.slice(0, 4)}`)
       }
@@ -110,6 +111,10 @@ const checkSends = (world: World, nodes: readonly Contents[]): string[] => {
   }
   return [...found, ...nodes.flatMap(node => checkCopies(node, sends))]
 }
+
+/** A page's message to somebody whom only the other side of a split knew yet has a receipt that says so [DEL4]. */
+const isUnknownThere = ({ documents }: Contents, { from, message }: OperationOf<'send'>['deed'], recipient: AccountId): boolean =>
+  documents.get(inboxDocument(from, messageToMonth(message)))?.getMap('receipts').has(`${message}/${recipient}/no-such-account`) === true
 
 /** Tells accounts that never came to be: their creation was refused. */
 const refusedAccounts = (world: World): ((account: AccountId) => boolean) => {
@@ -212,6 +217,17 @@ const checkSessions = (world: World): string[] => {
     }
   }
   return found
+}
+
+/** Whoever is told that he is signed in is signed in, there and then: the newest session is never the one too many. */
+export const findDeadSession = (world: World, operation: Operation): string[] => {
+  const { deed, outcome, device, number, answeredBy } = operation
+  if (deed.kind !== 'sign-in' || outcome !== 'acknowledged' || answeredBy === null) return []
+  const { session, person } = world.device(device)
+  const { state } = world.process(answeredBy)
+  if (session?.operation !== operation || person.hasLeft || mayHaveEnded(world, operation, deed.account)) return []
+  if (state?.phase !== 'ready' || isTokenGood(state, session.token)) return []
+  return [`K3 operation ${number} signed ${device} in, but node ${answeredBy}, which said so, does not take its token [COO7]`]
 }
 
 /** Others signed in meanwhile, or ever on the other side of a split: they may have taken over, or were so many that the session of lowest rank ended [COO7]. */
