@@ -7,7 +7,7 @@ import { addFigures, noFigures } from './figures.ts'
 import { type RowId, rowOf } from './plans.ts'
 
 const SEEDS = 1_000
-const SIMULATED_MS = 120_000
+export const SIMULATED_MS = 120_000
 const LONG_SEEDS = 50
 const LONG_SIMULATED_MS = 600_000
 /** Long seeds are named `long-1`, so that no plan is the beginning of another. */

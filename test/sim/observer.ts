@@ -3,6 +3,7 @@
 
 import { type Epoch, type Pid, epochCounter } from '../../crdt-schema/ids.ts'
 import type { NodeState } from '../../node/core/state.ts'
+import { findDeadSession } from './checkers.ts'
 import { type Watch, type World, isReady } from './cluster.ts'
 import { type MarkWatch, createMarks } from './marks.ts'
 import { findMissingCopies } from './oracles.ts'
@@ -112,7 +113,7 @@ export const createObserver = ({ isParted }: ObserverOptions): Observer => {
     onOperation(operation) {
       if (theWorld === null) return
       marks.onOperation(theWorld, operation)
-      for (const missing of findMissingCopies(theWorld, operation)) theWorld.violate(operation.device, missing)
+      for (const finding of [...findMissingCopies(theWorld, operation), ...findDeadSession(theWorld, operation)]) theWorld.violate(operation.device, finding)
       if (operation.outcome === 'acknowledged') noteAcknowledged(operation.endedMs, operation.startedMs)
     },
     onDiskLost(process) {
