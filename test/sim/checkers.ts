@@ -235,7 +235,7 @@ const mayHaveEnded = (world: World, since: Operation, account: AccountId): boole
   // An earlier try that nobody answered may come to its coordinator later, as a repeat: its session replaces this one [COO5].
   if (since.tries > 1) return true
   const later = operationsOf(world, 'sign-in').filter(operation => operation !== since && operation.deed.account === account && (world.isParted || operation.endedMs < 0 || operation.endedMs >= since.startedMs))
-  const limit = world.process(0).state?.config.sessionsPerAccount ?? 0
+  const limit = Math.max(0, ...world.processes.map(({ state }) => state?.config.sessionsPerAccount ?? 0))
   return later.length + 1 > limit || later.some(({ deed }) => deed.takeOver)
 }
 
