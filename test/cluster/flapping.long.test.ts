@@ -2,10 +2,11 @@
 // the role back each time [COO1].
 
 import { suite } from 'uvu'
-import { wait } from '../support/cluster.ts'
+import { type Cluster, wait } from '../support/cluster.ts'
 import { countEvents, replayOf, runOnCluster } from '../support/cluster-unit.ts'
 import { waitSettled } from '../support/kill-orders.ts'
 import { runProgramme } from '../support/programme.ts'
+import { readRoles } from '../support/roles.ts'
 import { startWorkload } from '../support/workload.ts'
 import { checkWorkloads } from '../support/workload-checks.ts'
 
@@ -13,6 +14,10 @@ const FLAPS = 100
 const UP_MS = 3_000
 const DOWN_MS = 3_000
 const TAKE_OVERS_MAX = 6
+
+/** How often a node that nobody touched lost the role because the machine did not let it run; it goes, and comes back. */
+const countStarved = (cluster: Cluster): number =>
+  cluster.pids.filter((pid) => pid !== 0).reduce((sum, pid) => sum + readRoles(cluster, pid).filter(({ event, line }) => event === 'stepped-down' && line.includes('"reason":"paused"')).length, 0)
 
 const flapping = suite('a flapping node, long')
 
@@ -41,9 +46,10 @@ flapping(`[COO1] the lowest node flaps for ten minutes: the role changes hands a
         const takeOvers = countEvents(cluster, 'coordinating') - before
         await cluster.waitAllReady()
         await load.stop()
-        const findings = takeOvers > TAKE_OVERS_MAX ? [`K7 the role was taken ${takeOvers} times`] : []
+        const starved = countStarved(cluster)
+        const findings = takeOvers > TAKE_OVERS_MAX + 2 * starved ? [`K7 the role was taken ${takeOvers} times, although only ${starved} times another node did not get to run`] : []
         findings.push(...(await checkWorkloads(cluster, [load])))
-        return { findings, figures: { faults: FLAPS, acknowledged: load.acknowledged().length, 'take-overs': takeOvers, 'gaps above 500 ms': load.gaps(startedMs, endedMs) } }
+        return { findings, figures: { faults: FLAPS, acknowledged: load.acknowledged().length, 'take-overs': takeOvers, 'other nodes starved by the machine': starved, 'gaps above 500 ms': load.gaps(startedMs, endedMs) } }
       }),
   })
 })
