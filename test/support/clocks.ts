@@ -8,6 +8,7 @@ import { TEST_ENV, ask, mustAsk, show, until } from './asking.ts'
 import { type Cluster, type Person, newMessageId } from './cluster.ts'
 import { countEvents } from './cluster-unit.ts'
 import { waitSettled } from './kill-orders.ts'
+import { readRoles } from './roles.ts'
 import type { Workload } from './workload.ts'
 
 const root = process.env['STARLING_ROOT'] ?? process.cwd()
@@ -55,6 +56,7 @@ export const playClock = async (cluster: Cluster, load: Workload, plays: readonl
     if (!isJump) for (const play of shift) await setClock(cluster, play)
     const coordinator = await waitSettled(cluster)
     const takenBefore = countEvents(cluster, 'coordinating')
+    const pausedBefore = cluster.pids.map((pid) => pausesOf(cluster, pid).length)
     if (isJump) for (const play of shift) await setClock(cluster, play)
     await load.untilAcknowledged(ACKNOWLEDGED_MIN)
     for (const pid of cluster.pids) newcomers.push(await judgeTimesAt(cluster, pid, `${label}-${newcomers.length}`, say))
@@ -67,11 +69,18 @@ export const playClock = async (cluster: Cluster, load: Workload, plays: readonl
     const coordinatorNow = await waitSettled(cluster)
     const taken = countEvents(cluster, 'coordinating') - takenBefore
     const isTakenBack = !isJump && taken === 1 && coordinatorNow === cluster.pids[0]
-    if (taken > 0 && !isTakenBack) say(`the role went from node ${coordinator} to node ${coordinatorNow}, taken ${taken} times`)
+    // A busy machine may starve a node, which then gives the role away as it must [LIV3]; a clock that is taken for such a pause tells of hours.
+    const pauses = cluster.pids.flatMap((pid, index) => pausesOf(cluster, pid).slice(pausedBefore[index]))
+    if (pauses.some((ms) => ms > SANE_MS)) say(`a node took it for a pause of ${Math.max(...pauses)} ms`)
+    if (taken > 0 && !isTakenBack && pauses.length === 0) say(`the role went from node ${coordinator} to node ${coordinatorNow}, taken ${taken} times`)
   }
   for (const [index, person] of newcomers.entries()) await judgeRename(cluster, index % cluster.pids.length, person, say)
   return findings
 }
+
+/** How long a node says that it did not run, each time. */
+const pausesOf = (cluster: Cluster, pid: number): number[] =>
+  readRoles(cluster, pid).filter(({ event }) => event === 'paused').map(({ line }) => Number(/"ms":([\d.]+)/.exec(line)?.[1] ?? Number.NaN))
 
 /** A name given while a clock was wrong is no harder to change than any other: what is later does not hang on the clock [COO6]. */
 const judgeRename = async (cluster: Cluster, pid: number, { name, token, password }: Person, say: (text: string) => void): Promise<void> => {

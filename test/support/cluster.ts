@@ -104,7 +104,9 @@ export const startCluster = async ({ size = 3, flags = [], env = {}, proxied = f
     return { id: answer.body.account.id, name: answer.body.account.name, password, token: answer.body.session.token }
   }
 
+  let isClosed = false
   const close = async (): Promise<void> => {
+    isClosed = true
     await nodes.close()
     await Promise.all([...proxies.values()].map((proxy) => proxy.close()))
     removeDirectory()
@@ -140,6 +142,8 @@ export const startCluster = async ({ size = 3, flags = [], env = {}, proxied = f
     },
     linksBetween,
     close,
+    /** Nobody is there any more: whoever works on goes home, or a failed test would never end. */
+    isClosed: (): boolean => isClosed,
   }
   if (!idle) {
     for (const pid of pids) nodes.start(pid)

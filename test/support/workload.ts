@@ -121,7 +121,7 @@ export const startWorkload = async (cluster: Cluster, { label, people = 4, perSe
     for (let tries = 1; ; tries++) {
       const pid = worker.home
       const { answer, startedMs } = await attempt(task, deed, pid, method, path, whole)
-      if (!isRepeatable(answer)) return { answer, pid, startedMs, tries }
+      if (!isRepeatable(answer) || cluster.isClosed()) return { answer, pid, startedMs, tries }
       if (answer.code === 'timeout') worker.avoidedMs.set(pid, performance.now() + AVOID_MS)
       worker.home = (pid + 1) % cluster.pids.length
       if (performance.now() > deadline) {
@@ -319,7 +319,7 @@ export const startWorkload = async (cluster: Cluster, { label, people = 4, perSe
     const dice = random.fork(worker.label)
     const everyMs = (1000 * workers.length) / perSecond
     let dueMs = performance.now() + dice.next() * everyMs
-    while (!isStopped) {
+    while (!isStopped && !cluster.isClosed()) {
       await wait(Math.max(0, dueMs - performance.now()))
       if (isStopped) return
       if (dice.chance(WANDER)) worker.home = dice.pick(cluster.pids)
