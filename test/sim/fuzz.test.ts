@@ -8,7 +8,7 @@ import { addFigures, describeFigures, noFigures } from './figures.ts'
 import { describeFailure, describeShrunk, fuzzSeed } from './fuzz.ts'
 import { ROWS, rowOf } from './plans.ts'
 
-const SEEDS = 6
+const SEEDS = 5
 const SIMULATED_MS = 60_000
 
 const fuzz = suite('fuzz')

@@ -265,11 +265,16 @@ export const createDevice = (world: PeopleWorld, person: Person, label: string, 
   }
 }
 
-/** Whom a node counted on when it answered: its view without those it had given up waiting for, which a grant need not ask [COO4]. */
+/**
+ * Whom a node counted on when it answered: its view without those whom it, or the coordinator it follows, had given up
+ * waiting for: a grant need not ask them [COO4], and the coordinator gives up first.
+ */
 export const viewOf = (world: PeopleWorld, pid: Pid | null): readonly Pid[] => {
   const state = world.processes.find(process => process.pid === pid)?.state
   if (state === null || state === undefined) return pid === null ? [] : [pid]
-  return state.members.view.filter(other => state.peers.get(other)?.excluded !== true)
+  const counted = state.members.view.filter(other => state.peers.get(other)?.excluded !== true)
+  const leaders = world.processes.flatMap(process => (counted.includes(process.pid) && process.state?.coordinator.role === 'coordinating' ? [process.state] : []))
+  return counted.filter(other => other === pid || leaders.every(leader => leader.peers.get(other)?.excluded !== true))
 }
 
 const readCode = (answer: HttpAnswer | null): string => {
