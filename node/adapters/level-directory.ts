@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readFile, readdir, rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { StoreRefused } from '../core/ports.ts'
+import { isCorruption } from './level-rows.ts'
 
 const MARK = 'STARLING'
 const FORMAT = 1
@@ -79,11 +80,11 @@ const withFile = async (path: string, flags: string, use: (file: FileHandle) => 
 /** What LevelDB or the file system said, as a refusal that a person can act on; a bug stays what it is. */
 export const toRefusal = (directory: string, error: unknown): unknown => {
   let isFromDisk = false
-  let isCorrupt = false
+  let isCorrupt = isCorruption(error)
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (!('code' in cause)) continue
     isFromDisk = true
-    isCorrupt ||= cause.code === 'LEVEL_CORRUPTION' || (cause.code === 'LEVEL_IO_ERROR' && LOST_MANIFEST.test(cause.message))
+    isCorrupt ||= cause.code === 'LEVEL_IO_ERROR' && LOST_MANIFEST.test(cause.message)
     if (cause.code === 'LEVEL_LOCKED') {
       return new StoreRefused('locked', `Another process has ${directory} open. Stop it, or give this node its own directory with --data-dir.`)
     }

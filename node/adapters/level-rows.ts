@@ -118,8 +118,13 @@ export const readRemains = async (db: Database, document: DocumentName, feedSeq:
   return entries
 }
 
-/** Whether LevelDB itself found a block that it cannot read. */
-const isCorruption = (error: unknown): boolean => {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) if ('code' in cause && cause.code === 'LEVEL_CORRUPTION') return true
+/** What LevelDB says of a table that is shorter than it was: an I/O error, like that of a failing disk, but for its text. */
+const CUT_TABLE = /\.(ldb|sst): Invalid argument/
+
+/** Whether LevelDB itself found a table or a block of one that it cannot read. */
+export const isCorruption = (error: unknown): boolean => {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ('code' in cause && (cause.code === 'LEVEL_CORRUPTION' || (cause.code === 'LEVEL_IO_ERROR' && CUT_TABLE.test(cause.message)))) return true
+  }
   return false
 }

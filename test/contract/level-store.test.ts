@@ -442,6 +442,23 @@ const judgeFlips = async (directory: string, first: number): Promise<void> => {
   rmSync(copy, { recursive: true, force: true })
 }
 
+/** Large enough for a table of its own, and nothing that could be packed. */
+const LARGE_BYTES = 3 * 1024 * 1024
+
+test('[STO6] a table of rows that is cut short: its document is told and moved aside, and the store goes on', async (directory) => {
+  const store = await openStore(directory)
+  await store.commit(updateOf(1, SECOND, createRandom('large').bytes(LARGE_BYTES)))
+  await store.close()
+  await withDatabase(directory, (db) => (db as ClassicLevel<Uint8Array, Uint8Array>).compactRange(Uint8Array.of(0), Uint8Array.of(255)))
+  const [table = ''] = readdirSync(directory).filter((name) => name.endsWith('.ldb')).sort((a, b) => statSync(join(directory, b)).size - statSync(join(directory, a)).size)
+  truncateSync(join(directory, table), LARGE_BYTES >> 1)
+  const again = await openStore(directory)
+  assert.is((await again.load(SECOND)).status, 'quarantined')
+  await again.commit(updateOf(2, SECOND))
+  assert.equal(await loadUpdates(again, SECOND), [[2]])
+  await again.close()
+})
+
 /** What a store does with a flipped bit: silence is only good if everything is there. */
 const judgeFlip = async (directory: string, expected: ReturnType<typeof expectedAfter>, where: string): Promise<'refused' | 'told' | 'harmless'> => {
   let isTold = false
@@ -515,10 +532,13 @@ test('[STO5] what cannot be read is refused with its reason', async (directory) 
     ['current-junk', 'damaged', (path) => writeFileSync(join(path, 'CURRENT'), 'rubbish')],
     ['manifest', 'damaged', (path) => each(path, /^MANIFEST/, (file) => rmSync(file))],
     ['manifest-cut', 'damaged', (path) => each(path, /^MANIFEST/, (file) => truncateSync(file, 7))],
+    ['table-cut', 'damaged', (path) => each(path, /\.ldb$/, (file) => truncateSync(file, statSync(file).size >> 1))],
+    ['table-empty', 'damaged', (path) => each(path, /\.ldb$/, (file) => truncateSync(file, 0))],
   ]
   for (const [name, code, damage] of cases) {
     const path = join(directory, name)
     await writeStore(path, 2)
+    await (await openStore(path)).close() // an open makes a table of the log
     damage(path)
     const refused = await refusalOf(openStore(path))
     assert.is(refused.code, code, name)
