@@ -53,6 +53,7 @@ powerLoss('[STO6] whatever a loss of power leaves is told or does no harm, and i
             acknowledged: workload.acknowledged().length,
             'read as sound': countOf('online', 'sound'),
             'said what is missing': countOf('online', 'told'),
+            'moved the directory aside': countOf('online', 'aside'),
             'refused the directory': countOf('online', 'refused'),
             'ended inside LevelDB': countOf('online', 'ended'),
             'offline sound': countOf('offline', 'sound'),

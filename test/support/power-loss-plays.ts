@@ -16,8 +16,8 @@ import type { Workload } from './workload.ts'
 const ROOT = process.env['STARLING_ROOT'] ?? process.cwd()
 const runFile = promisify(execFile)
 
-/** What became of an image: read without a word, with a word, refused by the store, or the process ended inside LevelDB. */
-export type ImageStatus = ImageReport['status'] | 'ended'
+/** What became of an image: read without a word, with a word, moved aside by its node, refused, or the process ended inside LevelDB. */
+export type ImageStatus = ImageReport['status'] | 'aside' | 'ended'
 export type ImagePlay = { readonly pid: number; readonly damage: Damage; readonly done: string; readonly offline: ImageStatus; readonly online: ImageStatus; readonly holes: number; readonly backMs: number; readonly findings: readonly string[] }
 
 const READS = 3
@@ -72,7 +72,7 @@ export const playImage = async (world: ImageWorld, pid: number, damage: Damage, 
     else await wait(20)
   }
   const backMs = performance.now() - sinceMs
-  if (online === 'refused' || online === 'ended') {
+  if (online !== 'sound' && online !== 'told') {
     rmSync(earlier, { recursive: true, force: true }) // of a directory that is no more
     copyWhileWritten(dataDir, earlier)
   }
@@ -97,14 +97,14 @@ const checkImage = async (program: string, image: string): Promise<Omit<ImageRep
 
 const DATA_DIRECTORY_CODE = 4
 
-/** Starts a node; one that refuses its directory has it moved away and starts anew, as its text says. */
+/** Starts a node; one that refuses its directory, or ends in LevelDB, has it moved away and starts anew, as an operator would do. */
 const startFromImage = async (cluster: Cluster, pid: number, dataDir: string): Promise<ImageStatus> => {
   const before = cluster.logTail(pid, 100_000).length
   cluster.start(pid)
   try {
     await cluster.waitReady(pid, BACK_LIMIT_MS)
     const said = cluster.logTail(pid, 100_000).slice(before)
-    return said.includes('"event":"quarantined"') ? 'told' : 'sound'
+    return said.includes('"event":"directory-aside"') ? 'aside' : said.includes('"event":"quarantined"') ? 'told' : 'sound'
   } catch (error) {
     if (cluster.stateOf(pid) !== 'stopped') throw error
     const { code, signal } = await cluster.ended(pid)
