@@ -15,7 +15,7 @@ const IMAGES = 200
 const IMAGES_PER_UNIT = 10
 /** So often two of three lose power at once. */
 const TWO_AT_ONCE = 0.2
-const TEXT_BYTES = 1_500
+const TEXT_BYTES = 500
 const WARM_UP = 10
 
 const powerLoss = suite('P14')
@@ -32,7 +32,7 @@ powerLoss('[STO6] whatever a loss of power leaves is told or does no harm, and i
       runOnCluster(`P14-${unit}`, async (cluster) => {
         const random = createRandom(`P14/${unit}`)
         await waitSteady(cluster)
-        const workload = await startWorkload(cluster, { label: 'w', perSecond: 30, textBytes: TEXT_BYTES })
+        const workload = await startWorkload(cluster, { label: 'w', perSecond: 12, textBytes: TEXT_BYTES })
         await workload.untilAcknowledged(WARM_UP)
         const world = { cluster, workload, program, earlierOf: (pid: number) => join(cluster.directory, `earlier-${pid}`) }
         for (const pid of cluster.pids) copyWhileWritten(cluster.at(pid).dataDir, world.earlierOf(pid))

@@ -20,7 +20,7 @@ const runFile = promisify(execFile)
 export type ImageStatus = ImageReport['status'] | 'aside' | 'ended'
 export type ImagePlay = { readonly pid: number; readonly damage: Damage; readonly done: string; readonly offline: ImageStatus; readonly online: ImageStatus; readonly holes: number; readonly backMs: number; readonly findings: readonly string[] }
 
-const READS = 3
+const READS = 2
 const BACK_LIMIT_MS = 60_000
 const LOAD_MS_MAX = 400
 const CHECK_LIMIT_MS = 60_000
