@@ -4,7 +4,7 @@
 import { call, type Cluster, wait } from './cluster.ts'
 import { waitSettled } from './kill-orders.ts'
 import { readRoles } from './roles.ts'
-import type { Attempt, Deed, Workload } from './workload.ts'
+import { type Attempt, type Deed, type Workload, toShort } from './workload.ts'
 
 /** A pause below this may pass unnoticed; config.ts has 600 ms. */
 const NOTICED_MS = 1_000
@@ -82,7 +82,7 @@ const judgeWakening = (cluster: Cluster, load: Workload, { pid, awakeMs, say }: 
   if (!events.some(({ event }) => event === 'paused')) say(`it did not notice that it slept: ${events.map(({ event }) => event).join(' ')}`)
   const readyMs = (events.find(({ event }) => event === 'ready')?.atMs ?? Infinity) - performance.timeOrigin - CLOCK_STEP_MS
   const stale = load.acknowledged().filter(({ answeredBy, acknowledgedMs, storedOn }) => answeredBy === pid && acknowledgedMs > awakeMs && acknowledgedMs < readyMs && storedOn.length < cluster.pids.length)
-  if (stale.length > 0) say(`${stale.length} messages were acknowledged before it was ready again, such as "${stale[0]?.text.trim()}" on ${stale[0]?.storedOn.join(' ')}`)
+  if (stale.length > 0) say(`${stale.length} messages were acknowledged before it was ready again, such as "${toShort(stale[0]?.text ?? '')}" on ${stale[0]?.storedOn.join(' ')}`)
 }
 
 /** How long each task of a kind was waited for at these nodes, of those that began there in this time. */

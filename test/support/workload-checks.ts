@@ -6,7 +6,7 @@ import { readMailbox } from '../../scripts/demo/people.mjs'
 import { mustAsk } from './asking.ts'
 import { type Cluster, call } from './cluster.ts'
 import { checkRoles } from './roles.ts'
-import type { Outcome, Worker, Workload } from './workload.ts'
+import { type Outcome, type Worker, type Workload, toShort } from './workload.ts'
 
 export type ShownMessage = { readonly id: string; readonly text: string; readonly checked: boolean }
 
@@ -60,7 +60,7 @@ export const findRoles = (cluster: Cluster): string[] => {
 export const judgeMailbox = ({ sent, messageOf }: Pick<Workload, 'sent' | 'messageOf'>, worker: Worker, shown: readonly ShownMessage[]): string[] => {
   const findings: string[] = []
   const say = (what: string, texts: readonly string[]): void => {
-    if (texts.length > 0) findings.push(`K1 ${worker.label}: ${texts.length} ${what}: ${texts.slice(0, 3).map((text) => text.trim()).join(', ')}`)
+    if (texts.length > 0) findings.push(`K1 ${worker.label}: ${texts.length} ${what}: ${texts.slice(0, 3).map(toShort).join(', ')}`)
   }
   const mine = sent.filter(({ from, to }) => from === worker || to.includes(worker))
   const count = new Map<string, number>()

@@ -82,6 +82,9 @@ const WATCHED_SEEN = 50
 const PAGE_SIZE = 100
 const UNTIL_LIMIT_MS = 60_000
 
+/** A text without what fills it up, for findings. */
+export const toShort = (text: string): string => text.replace(/[ .]+$/, '')
+
 /** Makes the people and lets them work until `stop()`. Have at least one node ready before either. */
 export const startWorkload = async (cluster: Cluster, { label, people = 4, perSecond = 20, textBytes = 0, deeds = DEEDS, judgesReads = () => true }: WorkloadOptions) => {
   const random = createRandom(label)
@@ -162,7 +165,7 @@ export const startWorkload = async (cluster: Cluster, { label, people = 4, perSe
     if (message.outcome !== 'acknowledged') return
     acknowledge(message, done, done.answer.body.storedOn)
     const missed = done.answer.body.recipients.filter(({ status }: { status: string }) => status !== 'delivered')
-    if (missed.length > 0) findings.push(`K1 "${message.text.trim()}" was acknowledged by node ${done.pid} as ${JSON.stringify(missed)}`)
+    if (missed.length > 0) findings.push(`K1 "${toShort(message.text)}" was acknowledged by node ${done.pid} as ${JSON.stringify(missed)}`)
   }
 
   /** Two strangers may ask for one name at once through two nodes: a name each, or one for the first [COO6]. */
@@ -206,14 +209,14 @@ export const startWorkload = async (cluster: Cluster, { label, people = 4, perSe
       for (const { id, text } of answer.body.messages) {
         see(worker, pid, id, text)
         wanted.delete(id)
-        if (gone.has(id) && isJudged && judgesReads()) findings.push(`K6 node ${pid} shows ${worker.label} "${text.trim()}", deleted before`)
+        if (gone.has(id) && isJudged && judgesReads()) findings.push(`K6 node ${pid} shows ${worker.label} "${toShort(text)}", deleted before`)
       }
       const { next } = answer.body
       if (wanted.size > 0 && next !== undefined && next > oldest) {
         path = `/api/messages?limit=${PAGE_SIZE}&before=${encodeURIComponent(next)}`
         continue
       }
-      const missing = [...wanted].filter(([id]) => !worker.deleted.has(id)).map(([, text]) => text.trim()) // deleted while this was read
+      const missing = [...wanted].filter(([id]) => !worker.deleted.has(id)).map(([, text]) => toShort(text)) // deleted while this was read
       if (missing.length > 0 && isJudged && judgesReads()) findings.push(`K6 node ${pid} does not show ${worker.label} ${missing.length} messages they have seen or sent before: ${missing.slice(0, 3).join(', ')}`)
       return answer
     }
