@@ -35,7 +35,7 @@ import { type End, type RunningNode, serve } from './cli/serve.ts'
 import { type Settings, createSettings, showPath } from './cli/settings.ts'
 import { status } from './cli/status.ts'
 import { createTerminal } from './cli/terminal.ts'
-import { describe, readiness } from './core/describe.ts'
+import { describe, describeReplication, readiness } from './core/describe.ts'
 import type { Event } from './core/events.ts'
 import { createNode, step } from './core/node.ts'
 import { type Store, StoreRefused } from './core/ports.ts'
@@ -55,7 +55,7 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
 
   const node = createNode()
   const emit = (event: Event): void => runtime.feed(event)
-  const metrics = createMetrics({ describe: () => describe(node), readStoreStats: () => store.stats() })
+  const metrics = createMetrics({ describe: () => describe(node), describeReplication: () => describeReplication(node), readStoreStats: () => store.stats() })
   const links = createLinks({ secrets: settings.secrets, protocol: PEER_PROTOCOL, url: config.url, peerPort: settings.peerPort, version: VERSION, random: randomBytes, emit, log })
   const sockets = createSyncSockets({ emit, log, onBytes: metrics.onClientBytes })
   const api = createHttpApi({
@@ -143,16 +143,17 @@ const openTls = async ({ tls, dataDir, config }: Settings): Promise<TlsCertifica
 /** Opens the data directory. One that is ours and damaged makes room for an empty one if the cluster has another copy [STO5]. */
 const openStore = async (settings: Settings, log: ReturnType<typeof createLog>['log']): Promise<Store> => {
   const { dataDir } = settings
-  const open = (): Promise<Store> => openLevelStore({ directory: dataDir, onDamage: text => log('warn', 'quarantined', { reason: text }) })
+  const open = (damage: 'refused' | 'opened'): Promise<Store> => openLevelStore({ directory: dataDir, damage, onDamage: text => log('warn', 'quarantined', { reason: text }) })
   try {
-    return await open().catch(async (error: unknown) => {
+    return await open('refused').catch(async (error: unknown) => {
       if (!(error instanceof StoreRefused && error.code === 'damaged')) throw error
       log('error', 'directory-damaged', { dataDir: showPath(dataDir), reason: error.message })
       const objection = await findCopy(settings)
-      if (objection !== null) throw new StoreRefused('damaged', `${error.message} ${objection}`)
+      // Nobody else has it: what an earlier run found may leave enough to serve; what does not even open stays.
+      if (objection !== null) return open('opened').catch(() => Promise.reject(new StoreRefused('damaged', `${error.message} ${objection}`)))
       const movedTo = await moveAside(dataDir, Date.now())
       log('warn', 'directory-aside', { dataDir: showPath(dataDir), movedTo: showPath(movedTo) })
-      return open()
+      return open('refused')
     })
   } catch (error) {
     if (error instanceof StoreRefused) throw storeRefused(error.code, error.message)

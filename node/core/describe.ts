@@ -8,7 +8,7 @@ import { millisToTime } from './answers.ts'
 import { currentCoordinator } from './coordinator-view.ts'
 import { memberUrls } from './links.ts'
 import { holders, isRemoved, rowOf } from './members.ts'
-import type { NodeState } from './state.ts'
+import type { NodeState, Peer } from './state.ts'
 
 export type ClusterView = AnswerOf<'read-cluster'>
 
@@ -104,4 +104,28 @@ export const describeChecks = (node: NodeState): ChecksView => {
     quarantined: [...node.documents.quarantined],
     documents: node.documents.heads.size, bytes: node.documents.bytes
   }
+}
+
+export interface ReplicationView {
+  /** For each linked node: age of the oldest push it has not acknowledged, ms, and documents whose latest commit it has not. */
+  readonly peers: readonly { readonly pid: Pid; readonly lagMs: number; readonly behindDocuments: number }[]
+  readonly documentsLoaded: number
+}
+
+/** How far the nodes linked to this one are behind it. */
+export const describeReplication = (node: NodeState): ReplicationView => ({
+  peers: [...node.peers.values()].filter(({ link }) => link !== null).map((peer) => ({ pid: peer.pid, lagMs: lagOf(node, peer), behindDocuments: countBehind(node, peer) })),
+  documentsLoaded: node.documents.loaded.size
+})
+
+const lagOf = (node: NodeState, { unacknowledged }: Peer): number => {
+  const [oldestMs] = unacknowledged.values() // in the order they were sent
+  return oldestMs === undefined ? 0 : Math.max(0, node.now.monotonicMs - oldestMs)
+}
+
+const countBehind = (node: NodeState, { unacknowledged, missing, missingThrough, holdsThrough }: Peer): number => {
+  const isOverflown = missingThrough > holdsThrough
+  if (unacknowledged.size + missing.size === 0 && !isOverflown) return 0
+  const isBehind = (seq: number): boolean => unacknowledged.has(seq) || missing.has(seq) || (isOverflown && seq > holdsThrough)
+  return [...node.documents.heads.values()].filter(({ seq }) => isBehind(seq)).length
 }

@@ -4,6 +4,7 @@
 import * as Y from 'yjs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { describeReplication } from '../../node/core/describe.ts'
 import { type DocumentName, type Hlc, MEMBERS_DOCUMENT, createEpoch, draftsDocument, mintDraftId, mintNodeId, mintRequestId, parseAccountId } from '../../crdt-schema/ids.ts'
 import { addMember } from '../../crdt-schema/members.ts'
 import { encodePeerFrame, encodePeerMessage } from '../../crdt-schema/peer-wire.ts'
@@ -139,6 +140,9 @@ commits('[REP6] a peer silent past ackTimeoutMs is behind: not waited for, not c
   write(cores, 0)
   cores.run(900)
   assert.is(state.peers.get(pidOf(2))?.excluded, false)
+  const [one, two] = describeReplication(state).peers
+  assert.equal(one, { pid: pidOf(1), lagMs: 0, behindDocuments: 0 })
+  assert.ok(two !== undefined && two.lagMs >= 850 && two.lagMs <= 950 && two.behindDocuments >= 1, JSON.stringify(two))
   cores.run(300)
   assert.is(state.peers.get(pidOf(2))?.excluded, true)
   assert.is(state.commits.acknowledgedThrough, state.commits.committedThrough)
@@ -149,6 +153,7 @@ commits('[REP6] a peer silent past ackTimeoutMs is behind: not waited for, not c
   cores.run(4_000)
   assert.ok(logged(cores, 0, 'peer-caught-up'))
   assert.ok(state.desk.holders.includes(pidOf(2)))
+  assert.ok(describeReplication(state).peers.every(({ lagMs, behindDocuments }) => lagMs + behindDocuments === 0))
 })
 
 commits('[REP6] in a cluster at rest every ready node counts as a copy within a second', () => {
