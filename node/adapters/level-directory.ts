@@ -10,13 +10,18 @@ import { isCorruption } from './level-rows.ts'
 
 const MARK = 'STARLING'
 const FORMAT = 1
+/** Left by a run that LevelDB ended, for the next start. */
+const DAMAGED = 'DAMAGED'
 /** What a new file system brings along. */
 const HARMLESS = new Set(['lost+found', `${MARK}.new`])
 
+/** What is done about the word of an earlier run that the directory is damaged: it counts, or what still opens is to be opened. */
+export type Damage = 'refused' | 'opened'
+
 /** Makes the directory ours if it is empty or missing, checks that it is otherwise. Rejects with StoreRefused. */
-export const claimDirectory = async (directory: string): Promise<void> => {
+export const claimDirectory = async (directory: string, damage: Damage): Promise<void> => {
   const names = await listOrMake(directory)
-  if (names.includes(MARK)) return checkMark(directory, names)
+  if (names.includes(MARK)) return checkMark(directory, names, damage)
   if (names.some((name) => !HARMLESS.has(name))) {
     throw new StoreRefused('foreign', `${directory} is not empty and not a Starling data directory. Nothing was changed. Choose another with --data-dir.`)
   }
@@ -32,7 +37,7 @@ const listOrMake = async (directory: string): Promise<string[]> => {
   }
 }
 
-const checkMark = async (directory: string, names: readonly string[]): Promise<void> => {
+const checkMark = async (directory: string, names: readonly string[], damage: Damage): Promise<void> => {
   const format = await readFormat(directory)
   if (format > FORMAT) {
     throw new StoreRefused('newer', `${directory} was written by a newer Starling (format ${format}, this one knows ${FORMAT}). Nothing was changed. Start the newer version.`)
@@ -41,6 +46,18 @@ const checkMark = async (directory: string, names: readonly string[]): Promise<v
   if (!names.includes('CURRENT') && names.some((name) => /\.(ldb|sst|log)$/.test(name))) {
     throw damaged(directory, "LevelDB's file CURRENT is lost")
   }
+  if (names.includes(DAMAGED) && damage === 'refused') throw damaged(directory, (await readFile(join(directory, DAMAGED), 'utf8').catch(() => '')).trim())
+}
+
+/**
+ * Leaves word that LevelDB met damage while it ran. It then takes no more writes, and would come to the same place again in
+ * every run: by itself the directory never gets well.
+ */
+export const markDamaged = async (directory: string, what: string): Promise<void> => {
+  await withFile(join(directory, DAMAGED), 'w', async (file) => {
+    await file.writeFile(`${what}\n`)
+    await file.sync()
+  })
 }
 
 const readFormat = async (directory: string): Promise<number> => {

@@ -12,16 +12,18 @@ import { assert } from '../../crdt-schema/prelude.ts'
 import type { CommitNumber, CommitRecord, DocumentHead, StoredState } from '../core/events.ts'
 import type { LoadOutcome, Store } from '../core/ports.ts'
 import { type Plan, gatherDeltas, headAfter, joinPlans, newestMeta, planCompaction, planDocument, planQuarantine, planRecords } from './level-checkpoint.ts'
-import { claimDirectory, toRefusal } from './level-directory.ts'
+import { type Damage, claimDirectory, markDamaged, toRefusal } from './level-directory.ts'
 import { type LogEntry, UnfoldedLog } from './level-log.ts'
 import { type Found, readDatabase } from './level-opening.ts'
 import { type LogState, type Operation, STATE_KEY, encodeRecord, encodeState, logKey } from './level-records.ts'
-import { BROKEN_HEAD, type Database, readHeads, readRemains, readRows } from './level-rows.ts'
+import { BROKEN_HEAD, type Database, isCorruption, readHeads, readRemains, readRows } from './level-rows.ts'
 
 export interface LevelStoreOptions {
   readonly directory: string
   /** Length of the log at which a checkpoint begins; it is what a start replays and what is kept in memory. */
   readonly logBytesMax?: number
+  /** Whether a directory that an earlier run called damaged is refused (if left out) or opened, as far as it opens. */
+  readonly damage?: Damage
   /** Told what an open or a load found damaged. */
   readonly onDamage?: (text: string) => void
   /** Makes the database; tests give one that dies on command. */
@@ -37,7 +39,7 @@ const LOG_OVERRUN_MAX = 4
 /** Opens, or makes, the store of a directory. Rejects with StoreRefused, having changed nothing, if it is not ours to open. */
 export const openLevelStore = async (options: LevelStoreOptions): Promise<Store> => {
   const { directory, createDatabase = createClassicLevel } = options
-  await claimDirectory(directory)
+  await claimDirectory(directory, options.damage ?? 'refused')
   const db = createDatabase(directory)
   try {
     await db.open()
@@ -191,6 +193,7 @@ class LevelStore implements Store {
       await this.#db.batch([...operations], { sync: !isBroken('no-fsync') })
     } catch (error) {
       if (isBroken('swallowed-disk-full')) return
+      if (isCorruption(error)) await markDamaged(this.#options.directory, (error as Error).message).catch(() => undefined) // the failed write is told in any case
       this.#failure ??= new Error(`the disk refused a write: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
       throw this.#failure
     }

@@ -36,11 +36,18 @@ test('[STO5] a node whose directory is damaged keeps it aside, fetches everythin
   const inbox = await call(cluster.at(2), 'GET', '/api/inbox', { token: ana.token })
   assert.equal(inbox.body, { unopened: 1 })
 
+  // Damage that an earlier run met: it would meet it again in every run.
+  await cluster.kill(2)
+  writeFileSync(join(dataDir, 'DAMAGED'), 'a table cannot be read\n')
+  await cluster.revive(2)
+  await cluster.waitEqual(60_000)
+  assert.is(asides(dataDir).length, 2)
+
   await cluster.kill(2)
   rmSync(join(dataDir, 'STARLING'))
   const foreign = await runNode(['--pid', '2', '--peers', cluster.places.map(({ pid, url }) => `${pid}=${url}`).join(','), '--data-dir', dataDir, '--secret-file', join(cluster.directory, 'cluster.secret')], {})
   assert.equal([foreign.code, /not a Starling data directory/.test(foreign.stderr)], [4, true], foreign.stderr)
-  assert.is(asides(dataDir).length, 1, 'left where it was')
+  assert.is(asides(dataDir).length, 2, 'left where it was')
 })
 
 test('[STO5] a node without others leaves its damaged directory where it is and says so', async ({ cluster }) => {

@@ -444,6 +444,7 @@ const judgeFlips = async (directory: string, first: number): Promise<void> => {
 
 /** Large enough for a table of its own, and nothing that could be packed. */
 const LARGE_BYTES = 3 * 1024 * 1024
+const STARTS_MAX = 4
 
 test('[STO6] a table of rows that is cut short: its document is told and moved aside, and the store goes on', async (directory) => {
   const store = await openStore(directory)
@@ -457,6 +458,33 @@ test('[STO6] a table of rows that is cut short: its document is told and moved a
   await again.commit(updateOf(2, SECOND))
   assert.equal(await loadUpdates(again, SECOND), [[2]])
   await again.close()
+})
+
+test('[STO5] damage that LevelDB meets while it writes is remembered: the next open is refused, or opens what is left', async (directory) => {
+  const store = await openStore(directory)
+  await store.commit(updateOf(1, SECOND, createRandom('large').bytes(LARGE_BYTES)))
+  await store.close()
+  const compact = (db: Database): Promise<void> => (db as ClassicLevel<Uint8Array, Uint8Array>).compactRange(Uint8Array.of(0), Uint8Array.of(255))
+  await withDatabase(directory, compact)
+  const [table = ''] = readdirSync(directory).filter((name) => name.endsWith('.ldb')).sort((a, b) => statSync(join(directory, b)).size - statSync(join(directory, a)).size)
+  truncateSync(join(directory, table), LARGE_BYTES >> 1)
+  // LevelDB merges tables whenever it has some that overlap: told to here, after each of a few starts.
+  let failure: string | null = null
+  for (let starts = 0; starts < STARTS_MAX && failure === null; starts++) {
+    const databases: Database[] = []
+    const again = await openLevelStore({ directory, createDatabase: (path) => databases[databases.push(createDatabase(path)) - 1] as Database })
+    const { lastCommit } = again.state
+    await again.load(SECOND)
+    await again.commit(updateOf(lastCommit + 1, SECOND))
+    for (const db of databases) await compact(db).catch(() => undefined)
+    failure = await again.commit(updateOf(lastCommit + 2, SECOND)).then(() => null, (error: Error) => error.message)
+    await again.close().catch(() => undefined) // which writes too
+  }
+  assert.match(failure ?? '', 'the disk refused a write')
+  assert.is((await refusalOf(openStore(directory))).code, 'damaged')
+  const left = await openLevelStore({ directory, damage: 'opened' })
+  assert.equal(await loadUpdates(left, FIRST), [])
+  await left.close().catch(() => undefined)
 })
 
 /** What a store does with a flipped bit: silence is only good if everything is there. */
