@@ -56,7 +56,7 @@ const toMarkdown = (rows) => {
   return [
     '# What was run, and what it found',
     '',
-    'Written by `node scripts/proof.mjs` from the results of `npm run test:long`; [simulation.md](simulation.md) tells what each programme does and how to replay a unit.',
+    'Written by `node scripts/proof.mjs` from the results of `npm run test:long`; [simulation.md](simulation.md) and [real-faults.md](real-faults.md) tell what each programme does and how to replay a unit.',
     'Zero failures in n runs only bound the rate below 3/n; the row of the seeded defects shows that these programmes can fail.',
     '',
     `Machine: ${availableParallelism()} cores, ${cpu?.model ?? 'unknown'}; several programmes at once. Times in milliseconds unless said otherwise.`,
