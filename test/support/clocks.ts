@@ -5,7 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { TEST_ENV, ask, mustAsk, show, until } from './asking.ts'
-import { type Cluster, type Person, newMessageId } from './cluster.ts'
+import { type Cluster, type Person, newMessageId, wait } from './cluster.ts'
 import { countEvents } from './cluster-unit.ts'
 import { waitSettled } from './kill-orders.ts'
 import { readRoles } from './roles.ts'
@@ -32,6 +32,7 @@ export const CLOCK_SHIFTS: Readonly<Record<string, () => number>> = { 'an hour a
 const SESSION_MS = 30 * 24 * HOUR_MS
 const SANE_MS = 120_000
 const ACKNOWLEDGED_MIN = 25
+const QUIET_MS = 1_500
 
 const setClock = async (cluster: Cluster, { pid, byMs, how }: ClockPlay): Promise<void> => {
   const file = `${cluster.at(pid).dataDir}.clock`
@@ -54,7 +55,7 @@ export const playClock = async (cluster: Cluster, load: Workload, plays: readonl
     // A jump moves no role. A restart does, before it is counted here; only the lowest node may take it back meanwhile [COO1].
     const isJump = plays.every(({ how }) => how === 'jump')
     if (!isJump) for (const play of shift) await setClock(cluster, play)
-    const coordinator = await waitSettled(cluster)
+    const coordinator = await waitQuiet(cluster)
     const takenBefore = countEvents(cluster, 'coordinating')
     const pausedBefore = cluster.pids.map((pid) => pausesOf(cluster, pid).length)
     if (isJump) for (const play of shift) await setClock(cluster, play)
@@ -76,6 +77,16 @@ export const playClock = async (cluster: Cluster, load: Workload, plays: readonl
   }
   for (const [index, person] of newcomers.entries()) await judgeRename(cluster, index % cluster.pids.length, person, say)
   return findings
+}
+
+/** Who coordinates, when nobody has claimed anything for a while: whoever becomes ready late makes the coordinator claim anew [COO3]. */
+const waitQuiet = async (cluster: Cluster): Promise<number> => {
+  for (;;) {
+    const before = countEvents(cluster, 'claim')
+    await wait(QUIET_MS)
+    const coordinator = await waitSettled(cluster)
+    if (countEvents(cluster, 'claim') === before) return coordinator
+  }
 }
 
 /** How long a node says that it did not run, each time. */
