@@ -15,7 +15,7 @@ export const MUTANTS = [
   'last-writer-wins-names', // [COO6] the latest claim of a name takes it from whoever had it
   'no-checksum', // [STO6] what is read from disk is believed
   'no-digest', // [REP2] replicas are never compared, only taken to be equal
-  'snapshot-before-subscribe', // [RDY2] pushes begin when a pull has ended, and nobody asks for what came in between
+  'snapshot-before-subscribe', // [RDY2] what is pushed during a pull is taken to be in it
   'swallowed-disk-full', // [COR4] a write that failed counts as done
   'sessions-by-clock', // [COO7] the newest session is the one with the latest wall clock
   'expiring-removal-marks', // [COO8] removals are forgotten after a while

@@ -212,15 +212,12 @@ export const hasRoom = (node: NodeState, to: Pid): boolean => {
   return hop !== null && !hop.full && hop.queuedBytes < QUEUED_BYTES_MAX
 }
 
-/** Every peer is, from hello on: what it pulls later misses nothing [RDY2]. */
-export const isSubscribed = (peer: Peer): boolean => !isBroken('snapshot-before-subscribe') || peer.holdsThrough >= peer.mustHold
-
 /**
  * Peers that live pushes go to directly, in view or not yet: linked, greeted, not full, and not known to be deaf on that link. From
  * hello on they are subscribed, so what they pull later misses nothing [RDY2].
  */
 export const directPeers = (node: NodeState): readonly Peer[] =>
-  [...node.peers.values()].filter((peer) => peer.link !== null && peer.helloSeen && isSubscribed(peer) && !peer.full && (node.members.routes.get(peer.pid) ?? peer.pid) === peer.pid)
+  [...node.peers.values()].filter((peer) => peer.link !== null && peer.helloSeen && !peer.full && (node.members.routes.get(peer.pid) ?? peer.pid) === peer.pid)
 
 /** Takes in pushes of a peer that were above a hole and are not any more, after `heldPush` rose. */
 export const closeHoles = (peer: Peer): void => {

@@ -6,7 +6,7 @@ import { isBroken } from '../../crdt-schema/mutation.ts'
 import type { StateRow } from '../../crdt-schema/peer-wire.ts'
 import { digestToHex } from './digest.ts'
 import { FAST_IN_ROW } from './commits.ts'
-import { isHeard, isSubscribed, memberUrls } from './links.ts'
+import { isHeard, memberUrls } from './links.ts'
 import type { Members, NodeState } from './state.ts'
 
 export const createMembers = (): Members => ({ rows: new Map(), view: [], routes: new Map(), counter: 0, heartbeatMs: -Infinity, heartbeatDue: true, heardData: false })
@@ -102,10 +102,7 @@ export const mayAcknowledge = (node: NodeState): boolean =>
   node.phase === 'ready' || (node.phase === 'draining' && (readyInView(node).length > 0 || node.storedLastView.join() === String(node.meta.pid)))
 
 /** Peers in view that must hold everything before it is acknowledged [REP6]. */
-export const requiredPeers = (node: NodeState): readonly Pid[] => node.members.view.filter((pid) => {
-  const peer = node.peers.get(pid)
-  return peer !== undefined && pid !== node.meta.pid && !peer.excluded && isSubscribed(peer)
-})
+export const requiredPeers = (node: NodeState): readonly Pid[] => node.members.view.filter((pid) => pid !== node.meta.pid && node.peers.get(pid)?.excluded === false)
 
 /** On whose disks everything acknowledged is: this node and the ready peers in view that lack nothing, here or at another ready node. */
 export const holders = (node: NodeState): readonly Pid[] => {

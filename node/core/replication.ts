@@ -62,7 +62,8 @@ export const onPush = (node: NodeState, from: Pid, push: Push): 'gap' | 'complet
   const isKnownRun = origin.boot === push.boot
   // An origin out of view, or of a run not met yet, answers for nothing here: what it pushed is this node's own from the start.
   const isAnsweredFor = isKnownRun && node.members.view.includes(push.origin)
-  if (isKnownRun && (push.seq <= origin.heldPush || origin.heldAbove.has(push.seq))) {
+  const isInSnapshot = isBroken('snapshot-before-subscribe') && origin.pull !== null && origin.pull.status !== 'done'
+  if (isKnownRun && (isInSnapshot || push.seq <= origin.heldPush || origin.heldAbove.has(push.seq))) {
     acknowledgeAgain(node, push)
     return 'complete'
   }
