@@ -55,7 +55,7 @@ const printValue = (value: unknown, key: string, context: Context): string => {
   if (key === 'pull' || key === 'claimPull') return value === null || (value as { readonly status: string }).status === 'done' ? 'no' : printObject(value as object, context)
   if (key === 'root' && context.document === '') return typeof value === 'string' ? tag('d', value) : ''
   if (key === 'digest') return value === null ? 'none' : tag(`d ${context.document}`, JSON.stringify(value))
-  if (key === 'peers' || key === 'rows' || key === 'foreign') return printByPid(value as ReadonlyMap<Pid, unknown>, context)
+  if (value instanceof Map && (key === 'peers' || key === 'rows' || key === 'foreign')) return printByPid(value as ReadonlyMap<Pid, unknown>, context)
   if (key === 'heads') return printHeads(value as NodeState['documents']['heads'], context)
   if (key === 'held') return printHeld(value as NodeState['meta']['held'], context)
   if (key === 'unacknowledged') return [...(value as ReadonlyMap<number, number>).keys()].map(seq => tag(`s${context.self}`, seq)).join()
