@@ -10,7 +10,7 @@ import { waitSteady } from '../support/steady.ts'
 import { startWorkload } from '../support/workload.ts'
 import { checkWorkloads } from '../support/workload-checks.ts'
 
-const BLIPS = 15
+const BLIPS = 10
 /** A lower node may take the role some moments after the start. */
 const QUIET_MS = 1_000
 

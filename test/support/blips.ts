@@ -8,7 +8,8 @@ import { type Means, type Split, applySplit, cutLink, healAll, isolate, silenceO
 
 const BLIP_MS_MIN = 5
 const BLIP_MS_MAX = 500
-const GAP_MS_MAX = 300
+/** Longer than a peer is waited for [REP6]: blips that follow one another closely are no blips, and a peer that they keep busy is behind. */
+const GAP_MS = [1_100, 1_500] as const
 const CUT_BYTES_MAX = 400
 
 export type Blip = { readonly text: string; readonly fromMs: number; readonly toMs: number }
@@ -34,7 +35,7 @@ export const playBlip = async (cluster: Cluster, random: Random): Promise<Blip> 
   await wait(ms)
   healAll(cluster)
   const toMs = Date.now()
-  await wait(random.integer(50, GAP_MS_MAX))
+  await wait(random.integer(...GAP_MS))
   return { text: `${text} for ${Math.round(ms)} ms`, fromMs, toMs }
 }
 

@@ -133,6 +133,25 @@ proxies('cutAfter ends the connection after exactly so many bytes', () =>
     assert.is(proxy.passed.up, 3)
   }))
 
+proxies('nothing passes behind the place of a cut', () =>
+  withProxy(async ({ proxy, dial, heard }) => {
+    const { socket, isClosed } = await dial()
+    socket.setNoDelay(true)
+    socket.write('x')
+    await until(() => heard() === 'x', 'the first byte')
+    proxy.stall('up')
+    for (const text of ['abc', 'def', 'ghi']) {
+      socket.write(text)
+      await wait(10) // chunks of their own
+    }
+    proxy.cutAfter('up', 2)
+    proxy.heal()
+    await until(isClosed, 'the reset')
+    await wait(10)
+    assert.ok(['x', 'xab'].includes(heard()), `heard ${heard()}`)
+    assert.is(proxy.passed.up, 3)
+  }))
+
 proxies('refuse resets what is open and what comes; heal ends that', () =>
   withProxy(async ({ proxy, dial }) => {
     const first = await dial()

@@ -59,6 +59,7 @@ export const startTcpProxy = async (targetPort: number): Promise<TcpProxy> => {
       if (limit !== undefined && bytes.length >= limit) {
         delete cutsAt[direction]
         passed[direction] += limit
+        holed.add(sink) // what comes before the reset is out must not pass behind the hole
         sink.write(bytes.subarray(0, limit), () => reset())
         return
       }
@@ -78,7 +79,7 @@ export const startTcpProxy = async (targetPort: number): Promise<TcpProxy> => {
         }
         queue.shift()
         heldBytes -= first.bytes?.length ?? 0
-        if (sink.destroyed) continue
+        if (sink.destroyed || holed.has(sink)) continue
         if (first.bytes === null) sink.end()
         else write(first.bytes)
       }
