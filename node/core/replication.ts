@@ -183,11 +183,12 @@ export const onViewLost = (node: NodeState, pid: Pid): void => {
   peer.missing.clear()
   peer.excluded = false
   peer.missingThrough = 0
-  if (!isBroken('no-flush')) adoptFrom(node, pid)
+  adoptFrom(node, pid)
 }
 
 /** Logs an origin's unsettled pushes again as this node's own, so that this node finds out who in view holds them. */
 const adoptFrom = (node: NodeState, origin: Pid): void => {
+  if (isBroken('no-flush')) return
   const peer = node.peers.get(origin)
   const groups = [...node.commits.pending, node.commits.writing?.record, node.commits.open].flatMap((commit) => commit?.foreign.get(origin) ?? [])
   const unsettled = groups.filter(({ boot, seq }) => peer === undefined || peer.boot !== boot || seq > peer.settledThrough)
