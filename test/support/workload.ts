@@ -139,7 +139,8 @@ export const startWorkload = async (cluster: Cluster, { label, people = 4, perSe
   const outcomeOf = (worker: Worker, deed: string, wanted: number, { answer, pid }: Persisted): Outcome => {
     if (answer.status === wanted) return 'acknowledged'
     if (isRepeatable(answer)) return 'unknown'
-    findings.push(`K1 ${worker.label} was refused to ${deed} by node ${pid}: ${show(answer)}`)
+    // Nobody asks for what they have not seen: a node that has no such thing goes back behind that.
+    findings.push(`${answer.status === 404 ? 'K6' : 'K1'} ${worker.label} was refused to ${deed} by node ${pid}: ${show(answer)}`)
     return 'refused'
   }
 
