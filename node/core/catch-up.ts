@@ -14,7 +14,7 @@ import { digestToHex } from './digest.ts'
 import { applyInBackground, isGone, receiveUpdate, requireDocument } from './documents.ts'
 import { type FeedRow, differingBuckets, encodeTable, readBuckets, readFeed } from './heads.ts'
 import { closeHoles, hasRoom, isReachable, rejectLink, sendAfter, sendTo } from './links.ts'
-import { acceptPromise } from './promises.ts'
+import { acceptPromise, epochToPassOn } from './promises.ts'
 import { type NodeState, type Peer, type Pull, log } from './state.ts'
 
 type Message<Type extends PeerMessage['type']> = Extract<PeerMessage, { type: Type }>
@@ -250,7 +250,7 @@ const tryAnswer = (node: NodeState, from: Pid, message: PeerMessage): boolean =>
   if (!hasRoom(node, from)) return false
   if (message.type === 'want') return answerWant(node, from, message)
   if (message.type === 'pull-end-request') {
-    sendAfter(node, from, latestCommit(node), { type: 'pull-end', pull: message.pull, promised: node.meta.promised, tentative: node.meta.tentative })
+    sendAfter(node, from, latestCommit(node), { type: 'pull-end', pull: message.pull, promised: epochToPassOn(node), tentative: node.meta.tentative })
     return true
   }
   if (node.documents.unapplied.size > 0) {

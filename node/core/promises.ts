@@ -1,8 +1,7 @@
 // What this node has promised, and the grants it holds for coordinators to settle. On disk before it counts.
 // Keeps the durable half of [COO1] and [RDY2]: a promise only rises, a tentative grant stays until it is known to be settled.
 
-import type { Epoch } from '../../crdt-schema/ids.ts'
-import { epochCounter } from '../../crdt-schema/ids.ts'
+import { type Epoch, type Pid, createEpoch, epochCounter } from '../../crdt-schema/ids.ts'
 import type { WireGrant } from '../../crdt-schema/peer-wire.ts'
 import type { NodeState } from './state.ts'
 
@@ -25,6 +24,12 @@ export const raisePromise = (node: NodeState, epoch: Epoch): void => {
 export const noteEpoch = (node: NodeState, epoch: Epoch): void => {
   node.coordinator.highestCounter = Math.max(node.coordinator.highestCounter, epochCounter(epoch))
 }
+
+/**
+ * What whoever asks this node must stay above [RDY2]: its promise, and every counter it has heard of. A coordinator may lose its disk
+ * before anybody promised its epoch; then this is all that is left to keep it from coordinating that epoch once more.
+ */
+export const epochToPassOn = ({ meta, coordinator }: NodeState): Epoch => Math.max(meta.promised, createEpoch(coordinator.highestCounter, 0 as Pid)) as Epoch
 
 const isSame = (a: WireGrant, b: { readonly epoch: Epoch; readonly order: number }): boolean => a.epoch === b.epoch && a.order === b.order
 

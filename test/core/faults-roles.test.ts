@@ -4,7 +4,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
 import { addOutboxEntry, getSetting, readDrafts, setSetting } from '../../crdt-schema/drafts.ts'
-import { type AccountId, type Hlc, MEMBERS_DOCUMENT, draftsDocument, inboxDocument, millisToMonth, mintDraftId, mintMessageId, mintNodeId, mintRequestId, parseAccountId, sessionToDocument } from '../../crdt-schema/ids.ts'
+import { type AccountId, type Hlc, MEMBERS_DOCUMENT, createEpoch, draftsDocument, epochCounter, inboxDocument, millisToMonth, mintDraftId, mintMessageId, mintNodeId, mintRequestId, parseAccountId, sessionToDocument } from '../../crdt-schema/ids.ts'
 import { type Person, addMessage, countSentIn, readMessage } from '../../crdt-schema/inbox.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import { addMember, removeMember } from '../../crdt-schema/members.ts'
@@ -12,6 +12,7 @@ import { grantSession } from '../../crdt-schema/sessions.ts'
 import { deliverOutbox } from '../../node/core/delivery.ts'
 import { putDraft } from '../../node/core/draft-calls.ts'
 import { holders, memberCount } from '../../node/core/members.ts'
+import { noteEpoch } from '../../node/core/promises.ts'
 import { sendDrafts } from '../../node/core/sending-calls.ts'
 import { mintSession } from '../../node/core/tokens.ts'
 import { KEY, type SignIn, signUp } from '../support/accounts.ts'
@@ -116,6 +117,20 @@ roles('[COO1] while every node holds back, the lowest claims as if none did', ()
   const status = askFor(cores, 2, 'ann', 1)
   cores.run(200)
   assert.is(status(), 201)
+})
+
+roles('[RDY2] an epoch that one node has only heard of is not coordinated once more by a node whose disk was lost', () => {
+  const cores = createTrio()
+  // A coordinator of epoch 40 was heard, and lost its disk before anybody had promised that.
+  noteEpoch(cores.core(2).state, createEpoch(40, pidOf(0)))
+  cores.kill(0)
+  cores.run(3_000)
+  cores.restore(0, [])
+  cores.start(0)
+  cores.run(10_000)
+  const { coordinator } = cores.core(0).state
+  assert.is(coordinator.role, 'coordinating')
+  assert.ok(epochCounter(coordinator.epoch) > 40, `it coordinates ${epochCounter(coordinator.epoch)}`)
 })
 
 roles.run()
