@@ -5,7 +5,7 @@
 
 import type * as Y from 'yjs'
 import { type OutboxEntry, isBlocked, readOutbox, readOutboxEntry, readRecalls } from '../../crdt-schema/drafts.ts'
-import { type AccountId, type DocumentName, type MessageId, draftsDocument, idToMillis, parseDocumentName, parseMessageId, utf8Length } from '../../crdt-schema/ids.ts'
+import { type AccountId, type DocumentName, type MessageId, draftsDocument, idToMillis, inboxDocument, messageToMonth, parseDocumentName, parseMessageId, utf8Length } from '../../crdt-schema/ids.ts'
 import { type FailureKind, type Message, type Person, addMessage, addReceipt, isPurged, isSameMessage, personToRecipient, readMessage, readReceiptsOf } from '../../crdt-schema/inbox.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import type { Desk } from './desk.ts'
@@ -76,8 +76,19 @@ const entriesOf = (doc: Y.Doc, ids: ReadonlySet<string> | null): OutboxEntry[] =
 }
 
 /** What must be loaded before an update that brings these entries and recalls can be delivered in one commit [DEL2]. */
-export const documentsToDeliver = (desk: Desk, sender: AccountId, entries: readonly OutboxEntry[], recalls: readonly MessageId[]): readonly DocumentName[] =>
-  missingOf([...entries.map(entry => planDelivery(desk, sender, entry)), ...recalls.map(id => planRecall(desk, sender, id))])
+export const documentsToDeliver = (desk: Desk, sender: AccountId, entries: readonly OutboxEntry[], recalls: readonly MessageId[]): readonly DocumentName[] => {
+  const unsure = entries.filter(entry => !isAllLoaded(desk, sender, entry))
+  return unsure.length + recalls.length === 0 ? [] : missingOf([...unsure.map(entry => planDelivery(desk, sender, entry)), ...recalls.map(id => planRecall(desk, sender, id))])
+}
+
+/** Whether all that a plan could ask for is in memory: nearly always so, and known without making the plan. */
+const isAllLoaded = (desk: Desk, sender: AccountId, { id, to }: OutboxEntry): boolean => {
+  const home = homeOfMessage(sender, id)
+  if (home === null || desk.document(home) === null) return false
+  const month = messageToMonth(id)
+  const isLoaded = (name: DocumentName): boolean => desk.document(name) !== null
+  return to.every(person => person.id !== '' && desk.directory.exists(person.id) && isLoaded(inboxDocument(person.id, month)) && isLoaded(draftsDocument(person.id)))
+}
 
 // ---- one entry
 
