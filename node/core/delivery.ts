@@ -57,7 +57,7 @@ export const deliverOutbox = (desk: Desk, drafts: DocumentName, ids: ReadonlySet
     deliveries.push(plan)
     if (plan.status === 'planned') bytes += deliveryBytes(plan)
   }
-  const recalls = readRecalls(doc).value.filter(id => ids === null || ids.has(id)).map(id => planRecall(desk, ref.account, id))
+  const recalls = recallsOf(doc, ids).map(id => planRecall(desk, ref.account, id))
   const missing = missingOf([...deliveries, ...recalls])
   if (missing.length > 0) return { status: 'needs-documents', documents: missing }
   for (const plan of deliveries) if (plan.status === 'planned') writeDelivery(desk, plan)
@@ -74,6 +74,9 @@ const entriesOf = (doc: Y.Doc, ids: ReadonlySet<string> | null): OutboxEntry[] =
   const messageIds = [...ids].map(parseMessageId).filter(id => id !== null)
   return messageIds.map(id => readOutboxEntry(doc, id)).filter(entry => entry !== null)
 }
+
+const recallsOf = (doc: Y.Doc, ids: ReadonlySet<string> | null): MessageId[] =>
+  ids !== null && ![...ids].some(id => doc.getMap('recalls').has(id)) ? [] : readRecalls(doc).value.filter(id => ids === null || ids.has(id))
 
 /** What must be loaded before an update that brings these entries and recalls can be delivered in one commit [DEL2]. */
 export const documentsToDeliver = (desk: Desk, sender: AccountId, entries: readonly OutboxEntry[], recalls: readonly MessageId[]): readonly DocumentName[] => {

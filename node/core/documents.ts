@@ -17,8 +17,9 @@ const UPDATES_BEFORE_COMPACTION = 200
 const LOADS_PER_TICK_MAX = 64
 const WAKES_PER_TICK_MAX = 256
 const UNLOAD_EVERY_MS = 1_000
-/** How long pushes of peers to a document that nobody uses are gathered, to be applied in one transaction. */
-const REST_MS = 500
+/** How long pushes of peers to a document that nobody uses are gathered, to be applied in one transaction: until none came for so long, or so long. */
+const REST_QUIET_MS = 300
+const REST_MS_MAX = 3_000
 const RESTING_UPDATES_MAX = 256
 
 /** Transaction origins. A number is the attached client the update came from. */
@@ -211,8 +212,11 @@ const rest = (node: NodeState, name: DocumentName, update: Uint8Array): boolean 
   const known = resting.get(name)
   if (known === undefined && (loaded === undefined || !mayRest(node, loaded))) return false
   if (scanUpdate(update, update.byteLength) === null) return false
-  if (known !== undefined) known.updates.push(update)
-  else if (loaded !== undefined) resting.set(name, { loaded, updates: [update], sinceMs: node.now.monotonicMs })
+  const nowMs = node.now.monotonicMs
+  if (known !== undefined) {
+    known.updates.push(update)
+    known.latestMs = nowMs
+  } else if (loaded !== undefined) resting.set(name, { loaded, updates: [update], sinceMs: nowMs, latestMs: nowMs })
   inMemory.delete(name)
   if (known !== undefined && known.updates.length >= RESTING_UPDATES_MAX) wake(node, name)
   return true
@@ -245,8 +249,10 @@ const wake = (node: NodeState, name: DocumentName): LoadedDocument | null => {
 
 const wakeRested = (node: NodeState): void => {
   let room = WAKES_PER_TICK_MAX
-  for (const [name, { sinceMs }] of node.documents.resting) {
-    if (node.now.monotonicMs - sinceMs < REST_MS || room-- <= 0) return
+  const nowMs = node.now.monotonicMs
+  for (const [name, { sinceMs, latestMs }] of node.documents.resting) {
+    if (nowMs - latestMs < REST_QUIET_MS && nowMs - sinceMs < REST_MS_MAX) continue
+    if (room-- <= 0) return
     const loaded = wake(node, name)
     if (loaded !== null) compactIfLong(node, loaded)
   }

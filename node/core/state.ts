@@ -66,8 +66,8 @@ export interface Documents {
   /** Every touch in order of commits; entries whose head has moved on are stale. */
   touches: { seq: CommitNumber; name: DocumentName }[]
   readonly loaded: Map<DocumentName, LoadedDocument>
-  /** In memory, but without the `updates` that peers have pushed since: count as not loaded. Oldest first. */
-  readonly resting: Map<DocumentName, { readonly loaded: LoadedDocument; readonly updates: Uint8Array[]; readonly sinceMs: number }>
+  /** In memory, but without the `updates` that peers have pushed since: count as not loaded. */
+  readonly resting: Map<DocumentName, { readonly loaded: LoadedDocument; readonly updates: Uint8Array[]; readonly sinceMs: number; latestMs: number }>
   /** Asked for, with the pins taken meanwhile and the updates that came after the request. */
   readonly loading: Map<DocumentName, { pins: number; updates: Uint8Array[] }>
   /** Names whose head has no digest: to be loaded before any comparison [REP2]. */
