@@ -210,13 +210,14 @@ const rest = (node: NodeState, name: DocumentName, update: Uint8Array): boolean 
   const { loaded: inMemory, resting } = node.documents
   const loaded = inMemory.get(name)
   const known = resting.get(name)
-  if (known === undefined && (loaded === undefined || !mayRest(node, loaded))) return false
+  const holder = known?.loaded ?? loaded
+  if (holder === undefined || !mayRest(node, holder)) return false
   if (scanUpdate(update, update.byteLength) === null) return false
   const nowMs = node.now.monotonicMs
   if (known !== undefined) {
     known.updates.push(update)
     known.latestMs = nowMs
-  } else if (loaded !== undefined) resting.set(name, { loaded, updates: [update], sinceMs: nowMs, latestMs: nowMs })
+  } else resting.set(name, { loaded: holder, updates: [update], sinceMs: nowMs, latestMs: nowMs })
   inMemory.delete(name)
   if (known !== undefined && known.updates.length >= RESTING_UPDATES_MAX) wake(node, name)
   return true
