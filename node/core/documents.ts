@@ -2,7 +2,7 @@
 // Keeps [COR5] (complete before anything about it is answered, never unloaded with something uncommitted), [DOC6], [DOC8], [REP4], [STO4].
 
 import * as Y from 'yjs'
-import { type DocumentName, MEMBERS_DOCUMENT, type Pid, parseDocumentName } from '../../crdt-schema/ids.ts'
+import { type AccountId, type DocumentName, MEMBERS_DOCUMENT, type Pid, parseDocumentName } from '../../crdt-schema/ids.ts'
 import { countSent, countSentIn, purgesIn } from '../../crdt-schema/inbox.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
 import { scanUpdate } from '../../crdt-schema/update-scan.ts'
@@ -45,6 +45,9 @@ export const findDocument = (node: NodeState, name: DocumentName): LoadedDocumen
   return addLoaded(node, name, [], 0)
 }
 
+/** Whether anybody attached here may be told of changes: what belongs to an account is told to that account alone. */
+const isFollowed = (node: NodeState, owner: AccountId | null): boolean => owner !== null && (node.clients.byAccount.has(owner) || node.streams.feeds.has(owner))
+
 /** Asks for a document unless it is there or already asked for. */
 export const requireDocument = (node: NodeState, name: DocumentName): void => {
   const { documents } = node
@@ -85,7 +88,7 @@ const addLoaded = (node: NodeState, name: DocumentName, updates: readonly Uint8A
   const onUpdate = (update: Uint8Array, origin: unknown): void => {
     loaded.updatesSinceCompaction++
     if (origin !== PEER) logOwn(node, name, update)
-    node.changes.push({ name, update, client: typeof origin === 'number' ? origin : null })
+    if (isFollowed(node, loaded.owner)) node.changes.push({ name, update, client: typeof origin === 'number' ? origin : null })
   }
   doc.clientID = ref !== null && (ref.kind === 'marks' || ref.kind === 'drafts') ? node.clientIds.owner : node.clientIds.node
   const loaded: LoadedDocument = { name, doc, digest: digestOfDocument(doc), messages: ref?.kind === 'inbox' ? countSent(doc, ref.account) : 0, pins, usedMs: node.now.monotonicMs, updatesSinceCompaction: updates.length, owner: ref !== null && 'account' in ref ? ref.account : null, onUpdate }
@@ -202,8 +205,7 @@ const applyFromPeer = (node: NodeState, name: DocumentName, update: Uint8Array):
  * and encoded once more for nobody, was most of what a replica did.
  */
 const mayRest = (node: NodeState, loaded: LoadedDocument): boolean =>
-  loaded.pins === 0 && loaded.owner !== null && !node.clients.byAccount.has(loaded.owner) && !node.streams.feeds.has(loaded.owner) &&
-  !node.undelivered.has(loaded.name) && !hasGap(loaded) && !node.documents.quarantined.has(loaded.name)
+  loaded.pins === 0 && loaded.owner !== null && !isFollowed(node, loaded.owner) && !node.undelivered.has(loaded.name) && !hasGap(loaded) && !node.documents.quarantined.has(loaded.name)
 
 /** Keeps an update for later, if nobody needs it now and it is sure to decode then: a broken one is its sender's affair [COR4]. */
 const rest = (node: NodeState, name: DocumentName, update: Uint8Array): boolean => {
