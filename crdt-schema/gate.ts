@@ -208,9 +208,12 @@ const checkGrowth = (work: Work, updateBytes: number): GateCode | null => {
   const newTexts = entries.filter(({ root, key }) => isTextPlace(root, key)).length
   if (newTexts > 0 && countLiveDrafts(doc) + newTexts > LIMITS.draftsMax * MERGE_SLACK) return 'too-many-drafts'
   const newSendings = entries.filter(({ root, value }) => root === 'outbox' && value !== undefined).length
-  if (newSendings > 0 && doc.getMap('outbox').size + newSendings > LIMITS.outboxMax * MERGE_SLACK) return 'outbox-full'
+  if (newSendings > 0 && isFuller(doc.getMap('outbox'), LIMITS.outboxMax * MERGE_SLACK - newSendings)) return 'outbox-full'
   return checkTexts(work, LIMITS.draftTextBytesMax * MERGE_SLACK)
 }
+
+/** Whether a map has more than `max` entries. Counting them walks over all it ever had, so that is left out where those are no more. */
+const isFuller = (map: Y.Map<unknown>, max: number): boolean => map._map.size > max && map.size > max
 
 const checkTexts = ({ walk, textGrowth }: Work, bytesMax: number): GateCode | null => {
   let shrinkage: ReadonlyMap<string, number> | null = null

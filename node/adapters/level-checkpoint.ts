@@ -4,7 +4,7 @@
 import { crc32 } from 'node:zlib'
 import type { DocumentName } from '../../crdt-schema/ids.ts'
 import type { CommitNumber, CommitRecord, DocumentHead, StoredDigest } from '../core/events.ts'
-import { META_KEY, OUTDATED_STATE_VECTOR, type Operation, type RowsHead, asideKey, encodeHead, encodeMeta, feedKey, headKey, logKey, rowKey, sealOf, stateVectorKey } from './level-records.ts'
+import { META_KEY, OUTDATED_STATE_VECTOR, type Operation, type RowsHead, asideKey, encodeHead, encodeMeta, feedKey, headKey, logKey, rowKey, rowKeysOf, sealOf, stateVectorKey } from './level-records.ts'
 
 /** One batch, and what it changes in the log's state. */
 export interface Plan {
@@ -69,9 +69,10 @@ export const planDocument = (document: DocumentName, head: RowsHead | null, delt
   const firstRow = base?.firstRow ?? head?.nextRow ?? 0
   const nextRow = base?.nextRow ?? firstRow
   let checksum = base?.checksum ?? 0
+  const keyOf = rowKeysOf(document)
   const rows = delta.updates.map((update, index): Operation => {
     checksum = crc32(update, checksum)
-    return { type: 'put', key: rowKey(document, nextRow + index), value: update }
+    return { type: 'put', key: keyOf(nextRow + index), value: update }
   })
   const next: RowsHead = { seq: after.seq, digest: after.digest, firstRow, nextRow: nextRow + rows.length, bytes: after.bytes, checksum }
   return joinPlans([removal, { ...NOTHING, operations: rows }, planHead(document, base, next)])
@@ -141,5 +142,7 @@ const planRemoval = (document: DocumentName, head: RowsHead): Plan => {
   return { operations, addedDocuments: -1, addedSum: -sealOf(encodeHead(key, head)) }
 }
 
-const planRowDeletions = (document: DocumentName, head: RowsHead): Operation[] =>
-  Array.from({ length: head.nextRow - head.firstRow }, (_, index) => ({ type: 'del', key: rowKey(document, head.firstRow + index) }))
+const planRowDeletions = (document: DocumentName, head: RowsHead): Operation[] => {
+  const keyOf = rowKeysOf(document)
+  return Array.from({ length: head.nextRow - head.firstRow }, (_, index) => ({ type: 'del', key: keyOf(head.firstRow + index) }))
+}

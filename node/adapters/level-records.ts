@@ -45,6 +45,19 @@ export const feedKey = (seq: CommitNumber, document: DocumentName): Uint8Array =
 export const asideKey = (found: CommitNumber, key: Uint8Array): Uint8Array => Buffer.concat([toKey('starling', 'aside', ...toWords(found)), key])
 /** y-leveldb's createDocumentUpdateKey, which it does not export. */
 export const rowKey = (document: DocumentName, row: number): Uint8Array => toKey('v1', document, 'update', row)
+/** The same key after key, for a document with many rows: its name is encoded once. The number is the last four bytes, big-endian. */
+export const rowKeysOf = (document: DocumentName): ((row: number) => Uint8Array) => {
+  const first = rowKey(document, 0)
+  const at = first.byteLength - 4
+  return (row) => {
+    const key = new Uint8Array(first)
+    key[at] = row >>> 24
+    key[at + 1] = row >>> 16
+    key[at + 2] = row >>> 8
+    key[at + 3] = row
+    return key
+  }
+}
 export const rowRange = (document: DocumentName): KeyRange => toRange('v1', document, 'update')
 /** y-leveldb's createDocumentStateVectorKey: the entry by which it finds a document's name. */
 export const stateVectorKey = (document: DocumentName): Uint8Array => toKey('v1_sv', document)

@@ -35,11 +35,13 @@ export const visitRange = async (db: Database, range: KeyRange, visit: (key: Uin
 export const readHeads = async (db: Database, documents: readonly DocumentName[]): Promise<{ readonly heads: ReadonlyMap<DocumentName, RowsHead>; readonly broken: readonly DocumentName[] }> => {
   const heads = new Map<DocumentName, RowsHead>()
   const broken: DocumentName[] = []
-  const values = await readValues(db, documents.map(headKey))
+  const keys = documents.map(headKey)
+  const values = await readValues(db, keys)
   for (const [index, document] of documents.entries()) {
     const value = values[index]
-    if (value === undefined) continue
-    const head = value === UNREADABLE ? null : decodeHead(headKey(document), value)
+    const key = keys[index]
+    if (value === undefined || key === undefined) continue
+    const head = value === UNREADABLE ? null : decodeHead(key, value)
     if (head === null) broken.push(document)
     else heads.set(document, head)
   }

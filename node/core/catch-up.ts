@@ -87,8 +87,7 @@ const continuePull = (node: NodeState, peer: Peer, pull: Pull): void => {
 }
 
 const open = (node: NodeState, peer: Peer, pull: Pull): void => {
-  if (node.documents.unapplied.size > 0) {
-    applyInBackground(node)
+  if (node.documents.unapplied.size > 0 && !applyInBackground(node)) {
     pull.progressMs = node.now.monotonicMs
     return
   }
@@ -106,10 +105,10 @@ const askForWanted = (node: NodeState, peer: Peer, pull: Pull): void => {
       pull.wanted.delete(document)
       continue
     }
-    const loaded = node.documents.loaded.get(document)
     const isKnown = node.documents.heads.has(document)
+    if (isKnown) requireDocument(node, document)
+    const loaded = node.documents.loaded.get(document)
     if (loaded === undefined && isKnown) {
-      requireDocument(node, document)
       awaited++
       continue
     }
@@ -253,10 +252,7 @@ const tryAnswer = (node: NodeState, from: Pid, message: PeerMessage): boolean =>
     sendAfter(node, from, latestCommit(node), { type: 'pull-end', pull: message.pull, promised: epochToPassOn(node), tentative: node.meta.tentative })
     return true
   }
-  if (node.documents.unapplied.size > 0) {
-    applyInBackground(node)
-    return false
-  }
+  if (node.documents.unapplied.size > 0 && !applyInBackground(node)) return false
   if (message.type === 'table-request') {
     sendAfter(node, from, latestCommit(node), { type: 'table', pull: message.pull, head: latestCommit(node), buckets: encodeTable(node.documents) })
   } else if (message.type === 'feed-request') answerFeed(node, from, message)
@@ -285,12 +281,14 @@ const answerBuckets = (node: NodeState, from: Pid, { pull, buckets }: Message<'b
 const answerWant = (node: NodeState, from: Pid, want: Message<'want'>): boolean => {
   const later: Message<'want'>['items'][number][] = []
   for (const item of want.items) {
-    const loaded = node.documents.loaded.get(item.document)
-    if (!hasRoom(node, from)) later.push(item)
-    else if (loaded === undefined && node.documents.heads.has(item.document)) {
-      requireDocument(node, item.document)
+    if (!hasRoom(node, from)) {
       later.push(item)
-    } else answerItem(node, from, want.pull, item)
+      continue
+    }
+    const isKnown = node.documents.heads.has(item.document)
+    if (isKnown) requireDocument(node, item.document)
+    if (isKnown && !node.documents.loaded.has(item.document)) later.push(item)
+    else answerItem(node, from, want.pull, item)
   }
   if (later.length > 0 && node.questions.length < QUESTIONS_MAX) node.questions.push({ from, message: { ...want, items: later } })
   return true

@@ -5,7 +5,7 @@
 
 import type * as Y from 'yjs'
 import { type OutboxEntry, isBlocked, readOutbox, readOutboxEntry, readRecalls } from '../../crdt-schema/drafts.ts'
-import { type AccountId, type DocumentName, type MessageId, draftsDocument, idToMillis, parseDocumentName, parseMessageId, utf8Length } from '../../crdt-schema/ids.ts'
+import { type AccountId, type DocumentName, type MessageId, draftsDocument, idToMillis, inboxDocument, messageToMonth, parseDocumentName, parseMessageId, utf8Length } from '../../crdt-schema/ids.ts'
 import { type FailureKind, type Message, type Person, addMessage, addReceipt, isPurged, isSameMessage, personToRecipient, readMessage, readReceiptsOf } from '../../crdt-schema/inbox.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import type { Desk } from './desk.ts'
@@ -57,7 +57,7 @@ export const deliverOutbox = (desk: Desk, drafts: DocumentName, ids: ReadonlySet
     deliveries.push(plan)
     if (plan.status === 'planned') bytes += deliveryBytes(plan)
   }
-  const recalls = readRecalls(doc).value.filter(id => ids === null || ids.has(id)).map(id => planRecall(desk, ref.account, id))
+  const recalls = recallsOf(doc, ids).map(id => planRecall(desk, ref.account, id))
   const missing = missingOf([...deliveries, ...recalls])
   if (missing.length > 0) return { status: 'needs-documents', documents: missing }
   for (const plan of deliveries) if (plan.status === 'planned') writeDelivery(desk, plan)
@@ -75,9 +75,23 @@ const entriesOf = (doc: Y.Doc, ids: ReadonlySet<string> | null): OutboxEntry[] =
   return messageIds.map(id => readOutboxEntry(doc, id)).filter(entry => entry !== null)
 }
 
+const recallsOf = (doc: Y.Doc, ids: ReadonlySet<string> | null): MessageId[] =>
+  ids !== null && ![...ids].some(id => doc.getMap('recalls').has(id)) ? [] : readRecalls(doc).value.filter(id => ids === null || ids.has(id))
+
 /** What must be loaded before an update that brings these entries and recalls can be delivered in one commit [DEL2]. */
-export const documentsToDeliver = (desk: Desk, sender: AccountId, entries: readonly OutboxEntry[], recalls: readonly MessageId[]): readonly DocumentName[] =>
-  missingOf([...entries.map(entry => planDelivery(desk, sender, entry)), ...recalls.map(id => planRecall(desk, sender, id))])
+export const documentsToDeliver = (desk: Desk, sender: AccountId, entries: readonly OutboxEntry[], recalls: readonly MessageId[]): readonly DocumentName[] => {
+  const unsure = entries.filter(entry => !isAllLoaded(desk, sender, entry))
+  return unsure.length + recalls.length === 0 ? [] : missingOf([...unsure.map(entry => planDelivery(desk, sender, entry)), ...recalls.map(id => planRecall(desk, sender, id))])
+}
+
+/** Whether all that a plan could ask for is in memory: nearly always so, and known without making the plan. */
+const isAllLoaded = (desk: Desk, sender: AccountId, { id, to }: OutboxEntry): boolean => {
+  const home = homeOfMessage(sender, id)
+  if (home === null || desk.document(home) === null) return false
+  const month = messageToMonth(id)
+  const isLoaded = (name: DocumentName): boolean => desk.document(name) !== null
+  return to.every(person => person.id !== '' && desk.directory.exists(person.id) && isLoaded(inboxDocument(person.id, month)) && isLoaded(draftsDocument(person.id)))
+}
 
 // ---- one entry
 

@@ -115,7 +115,7 @@ export interface ReplicationView {
 /** How far the nodes linked to this one are behind it. */
 export const describeReplication = (node: NodeState): ReplicationView => ({
   peers: [...node.peers.values()].filter(({ link }) => link !== null).map((peer) => ({ pid: peer.pid, lagMs: lagOf(node, peer), behindDocuments: countBehind(node, peer) })),
-  documentsLoaded: node.documents.loaded.size
+  documentsLoaded: node.documents.loaded.size + node.documents.resting.size
 })
 
 const lagOf = (node: NodeState, { unacknowledged }: Peer): number => {

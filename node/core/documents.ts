@@ -2,9 +2,10 @@
 // Keeps [COR5] (complete before anything about it is answered, never unloaded with something uncommitted), [DOC6], [DOC8], [REP4], [STO4].
 
 import * as Y from 'yjs'
-import { type DocumentName, MEMBERS_DOCUMENT, type Pid, parseDocumentName } from '../../crdt-schema/ids.ts'
+import { type AccountId, type DocumentName, MEMBERS_DOCUMENT, type Pid, parseDocumentName } from '../../crdt-schema/ids.ts'
 import { countSent, countSentIn, purgesIn } from '../../crdt-schema/inbox.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
+import { scanUpdate } from '../../crdt-schema/update-scan.ts'
 import { logOwn, logReceived, logRemoval } from './commits.ts'
 import { addDigest, digestOfDocument, digestOfTransaction } from './digest.ts'
 import { setDigest, setMessages } from './heads.ts'
@@ -14,7 +15,12 @@ import { type LoadedDocument, type NodeState, log } from './state.ts'
 /** Rows that a document may gather before they are rewritten as one. */
 const UPDATES_BEFORE_COMPACTION = 200
 const LOADS_PER_TICK_MAX = 64
+const WAKES_PER_TICK_MAX = 256
 const UNLOAD_EVERY_MS = 1_000
+/** How long pushes of peers to a document that nobody uses are gathered, to be applied in one transaction: until none came for so long, or so long. */
+const REST_QUIET_MS = 300
+const REST_MS_MAX = 3_000
+const RESTING_UPDATES_MAX = 256
 
 /** Transaction origins. A number is the attached client the update came from. */
 const OWN = 'own'
@@ -30,8 +36,8 @@ export const isGone = (node: NodeState, name: DocumentName): boolean => node.dir
 /** The loaded document. One that nobody ever wrote is empty and needs no loading; null: not loaded, or unreadable. */
 export const findDocument = (node: NodeState, name: DocumentName): LoadedDocument | null => {
   const { documents } = node
-  const loaded = documents.loaded.get(name)
-  if (loaded !== undefined) {
+  const loaded = documents.loaded.get(name) ?? wake(node, name)
+  if (loaded !== null) {
     loaded.usedMs = node.now.monotonicMs
     return documents.quarantined.has(name) ? null : loaded
   }
@@ -39,15 +45,22 @@ export const findDocument = (node: NodeState, name: DocumentName): LoadedDocumen
   return addLoaded(node, name, [], 0)
 }
 
+/** Whether anybody attached here may be told of changes: what belongs to an account is told to that account alone. */
+const isFollowed = (node: NodeState, owner: AccountId | null): boolean => owner !== null && (node.clients.byAccount.has(owner) || node.streams.feeds.has(owner))
+
 /** Asks for a document unless it is there or already asked for. */
 export const requireDocument = (node: NodeState, name: DocumentName): void => {
   const { documents } = node
-  if (documents.loaded.has(name) || documents.loading.has(name)) return
+  if (documents.loaded.has(name) || documents.loading.has(name) || wake(node, name) !== null) return
   if (!documents.heads.has(name)) {
     addLoaded(node, name, [], 0)
     return
   }
-  documents.loading.set(name, { pins: 0, updates: uncommittedUpdates(node, name) })
+  load(node, name)
+}
+
+const load = (node: NodeState, name: DocumentName): void => {
+  node.documents.loading.set(name, { pins: 0, updates: uncommittedUpdates(node, name) })
   node.effects.push({ type: 'load', document: name })
 }
 
@@ -72,8 +85,13 @@ const addLoaded = (node: NodeState, name: DocumentName, updates: readonly Uint8A
   const doc = new Y.Doc({ gc: true, guid: name })
   doc.transact(() => { for (const update of updates) Y.applyUpdate(doc, update, PEER) }, PEER)
   const ref = parseDocumentName(name)
+  const onUpdate = (update: Uint8Array, origin: unknown): void => {
+    loaded.updatesSinceCompaction++
+    if (origin !== PEER) logOwn(node, name, update)
+    if (isFollowed(node, loaded.owner)) node.changes.push({ name, update, client: typeof origin === 'number' ? origin : null })
+  }
   doc.clientID = ref !== null && (ref.kind === 'marks' || ref.kind === 'drafts') ? node.clientIds.owner : node.clientIds.node
-  const loaded: LoadedDocument = { name, doc, digest: digestOfDocument(doc), messages: ref?.kind === 'inbox' ? countSent(doc, ref.account) : 0, pins, usedMs: node.now.monotonicMs, updatesSinceCompaction: updates.length }
+  const loaded: LoadedDocument = { name, doc, digest: digestOfDocument(doc), messages: ref?.kind === 'inbox' ? countSent(doc, ref.account) : 0, pins, usedMs: node.now.monotonicMs, updatesSinceCompaction: updates.length, owner: ref !== null && 'account' in ref ? ref.account : null, onUpdate }
   node.documents.loaded.set(name, loaded)
   setDigest(node, name, loaded.digest)
   setMessages(node, name, loaded.messages)
@@ -90,11 +108,7 @@ const addLoaded = (node: NodeState, name: DocumentName, updates: readonly Uint8A
     }
     if (isDirectoryDocument(name)) node.news.push(node.directory.onTransaction(name, transaction))
   })
-  doc.on('update', (update: Uint8Array, origin: unknown) => {
-    loaded.updatesSinceCompaction++
-    if (origin !== PEER) logOwn(node, name, update)
-    node.changes.push({ name, update, client: typeof origin === 'number' ? origin : null })
-  })
+  doc.on('update', onUpdate)
   node.loadedNow.push(name)
   return loaded
 }
@@ -171,8 +185,9 @@ export const receiveUpdate = (node: NodeState, from: Pid, name: DocumentName, up
 }
 
 const applyFromPeer = (node: NodeState, name: DocumentName, update: Uint8Array): 'complete' | 'gap' | 'bad' => {
-  const loaded = node.documents.loaded.get(name)
-  if (loaded === undefined) return 'complete'
+  if (rest(node, name, update)) return 'complete'
+  const loaded = node.documents.loaded.get(name) ?? wake(node, name)
+  if (loaded === null) return 'complete'
   try {
     Y.applyUpdate(loaded.doc, update, PEER)
   } catch {
@@ -181,6 +196,69 @@ const applyFromPeer = (node: NodeState, name: DocumentName, update: Uint8Array):
     return 'bad'
   }
   return hasGap(loaded) ? 'gap' : 'complete'
+}
+
+// ---- resting documents
+
+/**
+ * Whether nobody here needs the document as it is right now [REP4]. Applying one push after the other, each in a transaction of its own
+ * and encoded once more for nobody, was most of what a replica did.
+ */
+const mayRest = (node: NodeState, loaded: LoadedDocument): boolean =>
+  loaded.pins === 0 && loaded.owner !== null && !isFollowed(node, loaded.owner) && !node.undelivered.has(loaded.name) && !hasGap(loaded) && !node.documents.quarantined.has(loaded.name)
+
+/** Keeps an update for later, if nobody needs it now and it is sure to decode then: a broken one is its sender's affair [COR4]. */
+const rest = (node: NodeState, name: DocumentName, update: Uint8Array): boolean => {
+  const { loaded: inMemory, resting } = node.documents
+  const loaded = inMemory.get(name)
+  const known = resting.get(name)
+  const holder = known?.loaded ?? loaded
+  if (holder === undefined || !mayRest(node, holder)) return false
+  if (scanUpdate(update, update.byteLength) === null) return false
+  const nowMs = node.now.monotonicMs
+  if (known !== undefined) {
+    known.updates.push(update)
+    known.latestMs = nowMs
+  } else resting.set(name, { loaded: holder, updates: [update], sinceMs: nowMs, latestMs: nowMs })
+  inMemory.delete(name)
+  if (known !== undefined && known.updates.length >= RESTING_UPDATES_MAX) wake(node, name)
+  return true
+}
+
+/** Applies what peers pushed while the document rested. Null if it does not rest, or must be read from disk again. */
+const wake = (node: NodeState, name: DocumentName): LoadedDocument | null => {
+  const { documents } = node
+  const resting = documents.resting.get(name)
+  if (resting === undefined) return null
+  const { loaded, updates } = resting
+  documents.resting.delete(name)
+  documents.loaded.set(name, loaded)
+  loaded.doc.off('update', loaded.onUpdate) // nobody was attached to it, so nobody is told
+  try {
+    loaded.doc.transact(() => { for (const update of updates) Y.applyUpdate(loaded.doc, update, PEER) }, PEER)
+  } catch {
+    // What is broken lies on disk by now: found there again, it makes the document unreadable [COR4].
+    documents.loaded.delete(name)
+    loaded.doc.destroy()
+    load(node, name)
+    return null
+  }
+  loaded.doc.on('update', loaded.onUpdate)
+  loaded.updatesSinceCompaction += updates.length
+  node.commits.open.touched.add(name)
+  if (hasGap(loaded)) for (const peer of node.peers.values()) peer.comparedMs = -Infinity
+  return loaded
+}
+
+const wakeRested = (node: NodeState): void => {
+  let room = WAKES_PER_TICK_MAX
+  const nowMs = node.now.monotonicMs
+  for (const [name, { sinceMs, latestMs }] of node.documents.resting) {
+    if (nowMs - latestMs < REST_QUIET_MS && nowMs - sinceMs < REST_MS_MAX) continue
+    if (room-- <= 0) return
+    const loaded = wake(node, name)
+    if (loaded !== null) compactIfLong(node, loaded)
+  }
 }
 
 const reload = (node: NodeState, loaded: LoadedDocument): void => {
@@ -205,6 +283,8 @@ export const dropDocuments = (node: NodeState, names: readonly DocumentName[]): 
       documents.loaded.delete(name)
       loaded.doc.destroy()
     }
+    documents.resting.get(name)?.loaded.doc.destroy()
+    documents.resting.delete(name)
     documents.loading.delete(name)
     node.changes = node.changes.filter((change) => change.name !== name)
     if (documents.heads.has(name)) logRemoval(node, name)
@@ -213,17 +293,32 @@ export const dropDocuments = (node: NodeState, names: readonly DocumentName[]): 
 
 /** Each tick: applies what peers sent for documents nobody has loaded, rewrites long rows, unloads what is least used [COR5]. */
 export const tendDocuments = (node: NodeState): void => {
-  applyInBackground(node)
+  wakeRested(node)
+  loadUnapplied(node, [...node.documents.unapplied].filter((name) => !node.documents.resting.has(name)))
   unloadIdle(node)
 }
 
-/** Loads documents with unapplied updates, a bounded number at a time. */
-export const applyInBackground = (node: NodeState): void => {
+/** Loads documents with unapplied updates, a bounded number at a time; those that rest in memory at once. Whether none are left. */
+export const applyInBackground = (node: NodeState): boolean => {
+  for (const name of [...node.documents.resting.keys()].slice(0, WAKES_PER_TICK_MAX)) wake(node, name)
+  loadUnapplied(node, node.documents.unapplied)
+  return node.documents.unapplied.size === 0
+}
+
+const loadUnapplied = (node: NodeState, names: Iterable<DocumentName>): void => {
   let room = LOADS_PER_TICK_MAX - node.documents.loading.size
-  for (const name of node.documents.unapplied) {
+  for (const name of names) {
     if (room-- <= 0) break
     requireDocument(node, name)
   }
+}
+
+/** Rewrites a document's rows as one when they have become many and all of it is on disk [STO4]. */
+const compactIfLong = (node: NodeState, loaded: LoadedDocument): void => {
+  const { documents, commits } = node
+  const head = documents.heads.get(loaded.name)
+  const isQuiet = head !== undefined && head.seq <= commits.committedThrough && !hasGap(loaded) && !documents.quarantined.has(loaded.name)
+  if (isQuiet && loaded.updatesSinceCompaction >= UPDATES_BEFORE_COMPACTION) compactDocument(node, loaded, head.seq)
 }
 
 const compactDocument = (node: NodeState, loaded: LoadedDocument, through: number): void => {
@@ -237,21 +332,19 @@ const unloadIdle = (node: NodeState): void => {
   if (node.now.monotonicMs - documents.unloadedMs < UNLOAD_EVERY_MS) return
   documents.unloadedMs = node.now.monotonicMs
   let bytes = 0
-  for (const loaded of documents.loaded.values()) {
-    const head = documents.heads.get(loaded.name)
-    bytes += head?.bytes ?? 0
-    const isQuiet = head !== undefined && head.seq <= commits.committedThrough && !hasGap(loaded) && !documents.quarantined.has(loaded.name)
-    if (isQuiet && loaded.updatesSinceCompaction >= UPDATES_BEFORE_COMPACTION) compactDocument(node, loaded, head.seq)
-  }
+  const inMemory = [...documents.loaded.values(), ...[...documents.resting.values()].map(({ loaded }) => loaded)]
+  for (const loaded of inMemory) bytes += documents.heads.get(loaded.name)?.bytes ?? 0
+  for (const loaded of documents.loaded.values()) compactIfLong(node, loaded)
   let excess = bytes - node.config.documentMemoryBytes
   if (excess <= 0) return
-  for (const loaded of [...documents.loaded.values()].sort((a, b) => a.usedMs - b.usedMs)) {
+  for (const loaded of inMemory.sort((a, b) => a.usedMs - b.usedMs)) {
     if (excess <= 0) return
     const head = documents.heads.get(loaded.name)
     const isStored = (head?.seq ?? 0) <= commits.settledThrough
     if (loaded.pins > 0 || !isStored || hasGap(loaded) || isDirectoryDocument(loaded.name) || documents.quarantined.has(loaded.name)) continue
     excess -= head?.bytes ?? 0
     documents.loaded.delete(loaded.name)
+    documents.resting.delete(loaded.name)
     loaded.doc.destroy()
   }
 }

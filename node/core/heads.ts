@@ -7,7 +7,7 @@ import type { CommitNumber, DocumentHead } from './events.ts'
 import type { Documents, Head, NodeState } from './state.ts'
 
 export const createDocuments = (): Documents => ({
-  heads: new Map(), touches: [], loaded: new Map(), loading: new Map(), unapplied: new Set(), quarantined: new Set(),
+  heads: new Map(), touches: [], loaded: new Map(), resting: new Map(), loading: new Map(), unapplied: new Set(), quarantined: new Set(),
   byAccount: new Map(), buckets: new Uint32Array(BUCKET_COUNT * 2), root: ZERO, bytes: 0, messages: 0, unloadedMs: 0
 })
 

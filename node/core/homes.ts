@@ -1,7 +1,7 @@
 // Where a message lives, and what a plan still lacks: the few words that delivery, recalls, receipts and calls share.
 // Keeps [DOC2]: the month of the id's time names the document, so every node finds the same home without asking.
 
-import { type AccountId, type DocumentName, type MessageId, inboxDocument, messageToMonth, toDocumentName } from '../../crdt-schema/ids.ts'
+import { type AccountId, type DocumentName, type MessageId, inboxDocument, messageToMonth, parseMonth } from '../../crdt-schema/ids.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import type { Desk } from './desk.ts'
 
@@ -14,7 +14,10 @@ export interface NeedsDocuments {
 export type DeliveryStep = NeedsDocuments | { readonly status: 'done' } | { readonly status: 'more' }
 
 /** The document that holds a message of `account`, or null when the time in the id is beyond the calendar of documents. */
-export const homeOfMessage = (account: AccountId, id: MessageId): DocumentName | null => toDocumentName(inboxDocument(account, messageToMonth(id)))
+export const homeOfMessage = (account: AccountId, id: MessageId): DocumentName | null => {
+  const month = parseMonth(messageToMonth(id))
+  return month === null ? null : inboxDocument(account, month)
+}
 
 /** Whether the time in an id is too far ahead of cluster time to be taken [DOC2]. */
 export const isAhead = (desk: Desk, timeMs: number): boolean => timeMs > desk.clusterMs + LIMITS.idAheadMsMax

@@ -30,6 +30,7 @@ export const checkNodeDeeply = (node: NodeState): string | null => {
     if ((head.digest === null) !== documents.unapplied.has(name)) return `${name} is unapplied and digested at once [REP2]`
     if (head.digest !== null) root = addDigest(root, tableTerm(name, head.digest))
     const loaded = documents.loaded.get(name)
+    if (documents.resting.has(name) && (loaded !== undefined || head.digest !== null)) return `${name} rests, and counts as loaded or applied [REP4]`
     if (loaded === undefined) continue
     if (head.digest === null || !isEqualDigest(loaded.digest, head.digest)) return `the head of ${name} has another digest than the document [STO3]`
     const ref = parseDocumentName(name)

@@ -159,6 +159,8 @@ export const dropSocket = (desk: Desk, clients: Clients, socket: Socket): void =
   if (!clients.sockets.delete(socket.id)) return
   removeFrom(clients.byDocument, socket.document, socket)
   removeFrom(clients.byAccount, socket.account, socket)
+  // Changes of documents that nobody is attached to are told to nobody, so a count would not follow them.
+  if (!clients.byAccount.has(socket.account)) for (const name of desk.documentsUnder(`inbox/${socket.account}/`)) clients.counts.delete(name)
   clients.unsent.delete(socket)
   if (socket.status !== 'waiting') desk.unpin(socket.document)
   for (const name of [...socket.lacks, ...socket.countLacks]) desk.unpin(name)

@@ -3,7 +3,7 @@
 
 import type * as Y from 'yjs'
 import type { Call } from '../../crdt-schema/api.ts'
-import type { DocumentName, Epoch, Hlc, NodeId, Pid } from '../../crdt-schema/ids.ts'
+import type { AccountId, DocumentName, Epoch, Hlc, NodeId, Pid } from '../../crdt-schema/ids.ts'
 import type { OperatorCall } from '../../crdt-schema/operator-api.ts'
 import type { PeerMessage, StateRow, WireGrant, WireUpdate } from '../../crdt-schema/peer-wire.ts'
 import type { Clients } from './clients.ts'
@@ -55,6 +55,10 @@ export interface LoadedDocument {
   usedMs: number
   /** Updates since the rows were last written as one. */
   updatesSinceCompaction: number
+  /** Whose mailbox it is part of; null: a document of all. */
+  readonly owner: AccountId | null
+  /** Its listener for updates. */
+  readonly onUpdate: (update: Uint8Array, origin: unknown) => void
 }
 
 export interface Documents {
@@ -62,6 +66,8 @@ export interface Documents {
   /** Every touch in order of commits; entries whose head has moved on are stale. */
   touches: { seq: CommitNumber; name: DocumentName }[]
   readonly loaded: Map<DocumentName, LoadedDocument>
+  /** In memory, but without the `updates` that peers have pushed since: count as not loaded. */
+  readonly resting: Map<DocumentName, { readonly loaded: LoadedDocument; readonly updates: Uint8Array[]; readonly sinceMs: number; latestMs: number }>
   /** Asked for, with the pins taken meanwhile and the updates that came after the request. */
   readonly loading: Map<DocumentName, { pins: number; updates: Uint8Array[] }>
   /** Names whose head has no digest: to be loaded before any comparison [REP2]. */

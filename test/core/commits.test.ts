@@ -348,6 +348,28 @@ commits('[COR4] a document that does not decode is set aside and fetched from a 
   assert.is(digestToHex(state.documents.root), digestToHex(cores.core(0).state.documents.root))
 })
 
+commits('[REP4] what peers push to a document that nobody uses is applied together, and at once when somebody needs it', () => {
+  const cores = createTrio()
+  write(cores, 0)
+  cores.run(1_000)
+  const { documents } = cores.core(1).state
+  const doc = documents.loaded.get(DRAFTS)?.doc
+  let transactions = 0
+  doc?.on('afterTransaction', () => void transactions++)
+  for (let i = 0; i < 5; i++) write(cores, 0)
+  assert.not.ok(documents.loaded.has(DRAFTS), 'it counts as not loaded')
+  assert.is(transactions, 0)
+  write(cores, 1)
+  assert.is(keysOn(cores, 1), 7, 'whoever changes it has all of it')
+  assert.is(transactions, 2, 'five pushes are one transaction, the change another')
+  for (let i = 0; i < 5; i++) write(cores, 0)
+  assert.not.ok(documents.loaded.has(DRAFTS))
+  cores.run(1_000)
+  assert.is(keysOn(cores, 1), 12, 'soon it is applied without being needed')
+  assert.is(transactions, 3)
+  assert.is(digestToHex(documents.root), digestToHex(cores.core(0).state.documents.root))
+})
+
 commits('[COR4] an update that does not decode, in a frame that does, costs the link of who sent it and leaves nothing', () => {
   // Cut off in its deletions: Yjs has taken the rest in by then.
   const half = new Y.Doc()
