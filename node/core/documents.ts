@@ -138,7 +138,7 @@ export const onLoadFailed = (node: NodeState, name: DocumentName, reason: string
   node.documents.loading.delete(name)
   quarantine(node, name, loading.pins, reason)
   // What came since is in the log and not damaged: memory must not hold less than the disk.
-  for (const update of loading.updates) applyFromPeer(node, name, update)
+  for (const update of loading.updates) applyFromPeer(node, name, update, 'as-received')
 }
 
 const quarantine = (node: NodeState, name: DocumentName, pins: number, reason: string): void => {
@@ -165,29 +165,33 @@ export const applyFromClient = (node: NodeState, name: DocumentName, update: Uin
 
 /**
  * Takes in what `from` wrote or sent: logged, and applied now if the document is in memory, otherwise when someone needs it or soon in the
- * background [REP4]. 'as-own': pushed on to all in view, because nobody else answers for it. Returns whether something it builds on is
- * missing here [REP5], or 'bad' if it does not decode: then nothing of it is kept.
+ * background [REP4]. 'as-own': pushed on to all in view, because nobody else answers for it. Then what goes on is what the update did
+ * here: a diff holds all deletions of its document, and whoever has not got what replaced the deleted would lose sight of it [REP3].
+ * Returns whether something it builds on is missing here [REP5], or 'bad' if it does not decode: then nothing of it is kept.
  */
 export const receiveUpdate = (node: NodeState, from: Pid, name: DocumentName, update: Uint8Array, logged: 'as-received' | 'as-own'): 'complete' | 'gap' | 'bad' => {
   if (isGone(node, name)) return 'complete'
   const { documents } = node
   if (!documents.heads.has(name) && isDirectoryDocument(name)) findDocument(node, name)
   const newsBefore = node.news.length
-  const outcome = applyFromPeer(node, name, update)
+  const outcome = applyFromPeer(node, name, update, logged)
   if (outcome === 'bad') return outcome
   for (const { latestHlc } of node.news.slice(newsBefore)) noteRemoteHlc(node, from, name, latestHlc)
   // Only a coordinator grants, so what others granted comes from another side of a split.
   if (node.news.length > newsBefore && node.coordinator.role === 'coordinating') node.coordinator.mergedMs ??= node.now.monotonicMs
-  if (logged === 'as-own') logOwn(node, name, update)
-  else logReceived(node, name, update)
+  if (logged === 'as-received') logReceived(node, name, update)
+  else if (outcome !== 'applied') logOwn(node, name, update)
   documents.loading.get(name)?.updates.push(update)
-  return outcome
+  return outcome === 'gap' ? 'gap' : 'complete'
 }
 
-const applyFromPeer = (node: NodeState, name: DocumentName, update: Uint8Array): 'complete' | 'gap' | 'bad' => {
-  if (rest(node, name, update)) return 'complete'
+const applyFromPeer = (node: NodeState, name: DocumentName, update: Uint8Array, logged: 'as-received' | 'as-own'): 'applied' | 'waits' | 'gap' | 'bad' => {
+  if (logged === 'as-received' && rest(node, name, update)) return 'waits'
   const loaded = node.documents.loaded.get(name) ?? wake(node, name)
-  if (loaded === null) return 'complete'
+  if (loaded === null) return 'waits'
+  const effects: Uint8Array[] = []
+  const note = (effect: Uint8Array): void => void effects.push(effect)
+  if (logged === 'as-own') loaded.doc.on('update', note)
   try {
     Y.applyUpdate(loaded.doc, update, PEER)
   } catch {
@@ -195,7 +199,10 @@ const applyFromPeer = (node: NodeState, name: DocumentName, update: Uint8Array):
     reload(node, loaded)
     return 'bad'
   }
-  return hasGap(loaded) ? 'gap' : 'complete'
+  loaded.doc.off('update', note)
+  if (hasGap(loaded)) return 'gap'
+  for (const effect of effects) logOwn(node, name, effect)
+  return 'applied'
 }
 
 // ---- resting documents

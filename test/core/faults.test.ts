@@ -7,6 +7,7 @@ import { type DocumentName, MEMBERS_DOCUMENT, draftsDocument, parseAccountId } f
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import { decodePeerMessage, encodePeerFrame, encodePeerMessage } from '../../crdt-schema/peer-wire.ts'
 import { digestToHex } from '../../node/core/digest.ts'
+import { receiveUpdate, requireDocument } from '../../node/core/documents.ts'
 import { ownRow } from '../../node/core/members.ts'
 import type { Peer } from '../../node/core/state.ts'
 import { type Core, type Cores, createCores, createLone, createTrio, pidOf } from '../support/cores.ts'
@@ -42,6 +43,31 @@ const runUntil = (cores: Cores, holds: () => boolean, withinMs: number): void =>
 }
 
 const replication = suite('faults found in replication')
+
+replication('[REP3] what is passed on of a pulled diff deletes nothing whose replacement the receiver has not got', () => {
+  const { state } = createLone().core(0)
+  const doc = new Y.Doc()
+  const updates: Uint8Array[] = []
+  doc.on('update', update => void updates.push(update))
+  doc.getMap('settings').set('k', 'first')
+  doc.getMap('settings').set('k', 'second')
+  requireDocument(state, DRAFTS)
+  for (const update of updates) assert.is(receiveUpdate(state, pidOf(1), DRAFTS, update, 'as-received'), 'complete')
+  const known = Y.encodeStateVector(doc)
+  doc.getMap('settings').set('other', 'thing')
+  const { own } = state.commits.open
+  const before = own.length
+  assert.is(receiveUpdate(state, pidOf(1), DRAFTS, Y.encodeStateAsUpdate(doc, known), 'as-own'), 'complete')
+  const third = new Y.Doc()
+  const [first = new Uint8Array()] = updates
+  Y.applyUpdate(third, first)
+  for (const { update } of own.slice(before)) Y.applyUpdate(third, update)
+  assert.is(third.getMap('settings').get('k'), 'first', 'it has not heard of the second')
+  Y.applyUpdate(third, updates[1] ?? first)
+  assert.equal(third.getMap('settings').toJSON(), { k: 'second', other: 'thing' })
+  assert.is(receiveUpdate(state, pidOf(1), DRAFTS, Y.encodeStateAsUpdate(doc), 'as-own'), 'complete')
+  assert.is(own.length, before + 1, 'and what is known is not passed on at all')
+})
 
 replication('[REP3] a push of an origin that this node does not see is its own, and settles although that origin dies', () => {
   const cores = createTrio()
