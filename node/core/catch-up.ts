@@ -192,7 +192,7 @@ export const onDiff = (node: NodeState, peer: Peer, diff: Message<'diff'>): void
     const update = concat(parts)
     if (!isEmptyUpdate(update)) {
       // A node that serves must not show what other ready nodes may lack: what it pulls, it pushes on, and waits for them [STO2, REP6].
-      if (receiveUpdate(node, peer.pid, diff.document, update, node.phase === 'ready' ? 'as-own' : 'as-received') === 'bad') return rejectLink(node, peer, 'bad-update')
+      if (receiveUpdate(node, peer.pid, diff.document, update, node.phase === 'ready' ? 'as-done' : 'as-received') === 'bad') return rejectLink(node, peer, 'bad-update')
       pull.fetched++
     }
     if (node.documents.quarantined.delete(diff.document)) log(node, 'info', 'document-restored', { document: diff.document, peer: peer.pid })

@@ -164,12 +164,18 @@ export const applyFromClient = (node: NodeState, name: DocumentName, update: Uin
 }
 
 /**
- * Takes in what `from` wrote or sent: logged, and applied now if the document is in memory, otherwise when someone needs it or soon in the
- * background [REP4]. 'as-own': pushed on to all in view, because nobody else answers for it. Then what goes on is what the update did
- * here: a diff holds all deletions of its document, and whoever has not got what replaced the deleted would lose sight of it [REP3].
- * Returns whether something it builds on is missing here [REP5], or 'bad' if it does not decode: then nothing of it is kept.
+ * How what a peer sent is logged. `as-own` and `as-done`: pushed on to all in view, because nobody else answers for it; as it is, or, for a
+ * diff, what it did here. A diff holds all deletions of its document: whoever has not got what replaced the deleted would lose sight of
+ * it [REP3].
  */
-export const receiveUpdate = (node: NodeState, from: Pid, name: DocumentName, update: Uint8Array, logged: 'as-received' | 'as-own'): 'complete' | 'gap' | 'bad' => {
+type Logged = 'as-received' | 'as-own' | 'as-done'
+
+/**
+ * Takes in what `from` wrote or sent: logged, and applied now if the document is in memory, otherwise when someone needs it or soon in the
+ * background [REP4]. Returns whether something it builds on is missing here [REP5], or 'bad' if it does not decode: then nothing of it is
+ * kept.
+ */
+export const receiveUpdate = (node: NodeState, from: Pid, name: DocumentName, update: Uint8Array, logged: Logged): 'complete' | 'gap' | 'bad' => {
   if (isGone(node, name)) return 'complete'
   const { documents } = node
   if (!documents.heads.has(name) && isDirectoryDocument(name)) findDocument(node, name)
@@ -180,18 +186,20 @@ export const receiveUpdate = (node: NodeState, from: Pid, name: DocumentName, up
   // Only a coordinator grants, so what others granted comes from another side of a split.
   if (node.news.length > newsBefore && node.coordinator.role === 'coordinating') node.coordinator.mergedMs ??= node.now.monotonicMs
   if (logged === 'as-received') logReceived(node, name, update)
-  else if (outcome !== 'applied') logOwn(node, name, update)
+  else if (logged === 'as-own' || outcome !== 'applied') logOwn(node, name, update)
   documents.loading.get(name)?.updates.push(update)
   return outcome === 'gap' ? 'gap' : 'complete'
 }
 
-const applyFromPeer = (node: NodeState, name: DocumentName, update: Uint8Array, logged: 'as-received' | 'as-own'): 'applied' | 'waits' | 'gap' | 'bad' => {
+const applyFromPeer = (node: NodeState, name: DocumentName, update: Uint8Array, logged: Logged): 'applied' | 'waits' | 'gap' | 'bad' => {
   if (logged === 'as-received' && rest(node, name, update)) return 'waits'
   const loaded = node.documents.loaded.get(name) ?? wake(node, name)
   if (loaded === null) return 'waits'
   const effects: Uint8Array[] = []
-  const note = (effect: Uint8Array): void => void effects.push(effect)
-  if (logged === 'as-own') loaded.doc.on('update', note)
+  // Where it deleted something, or brought what something here had replaced, only the whole document is sure to hold the replacement.
+  const note = (effect: Uint8Array, _origin: unknown, doc: Y.Doc, { deleteSet }: Y.Transaction): void =>
+    void effects.push(deleteSet.clients.size === 0 ? effect : Y.encodeStateAsUpdate(doc))
+  if (logged === 'as-done') loaded.doc.on('update', note)
   try {
     Y.applyUpdate(loaded.doc, update, PEER)
   } catch {

@@ -107,7 +107,8 @@ export const requiredPeers = (node: NodeState): readonly Pid[] => node.members.v
 /** On whose disks everything acknowledged is: this node and the ready peers in view that lack nothing, here or at another ready node. */
 export const holders = (node: NodeState): readonly Pid[] => {
   const ready = readyInView(node)
-  const accused = new Set(ready.flatMap((pid) => node.members.rows.get(pid)?.row.behind ?? []))
+  // Also by one that has left ready since: what it acknowledged without the accused it acknowledged before.
+  const accused = new Set(node.members.view.flatMap((pid) => node.members.rows.get(pid)?.row.behind ?? []))
   return node.members.view.filter((pid) => {
     if (pid === node.meta.pid) return true
     const peer = node.peers.get(pid)

@@ -57,7 +57,7 @@ replication('[REP3] what is passed on of a pulled diff deletes nothing whose rep
   doc.getMap('settings').set('other', 'thing')
   const { own } = state.commits.open
   const before = own.length
-  assert.is(receiveUpdate(state, pidOf(1), DRAFTS, Y.encodeStateAsUpdate(doc, known), 'as-own'), 'complete')
+  assert.is(receiveUpdate(state, pidOf(1), DRAFTS, Y.encodeStateAsUpdate(doc, known), 'as-done'), 'complete')
   const third = new Y.Doc()
   const [first = new Uint8Array()] = updates
   Y.applyUpdate(third, first)
@@ -65,8 +65,25 @@ replication('[REP3] what is passed on of a pulled diff deletes nothing whose rep
   assert.is(third.getMap('settings').get('k'), 'first', 'it has not heard of the second')
   Y.applyUpdate(third, updates[1] ?? first)
   assert.equal(third.getMap('settings').toJSON(), { k: 'second', other: 'thing' })
-  assert.is(receiveUpdate(state, pidOf(1), DRAFTS, Y.encodeStateAsUpdate(doc), 'as-own'), 'complete')
+  assert.is(receiveUpdate(state, pidOf(1), DRAFTS, Y.encodeStateAsUpdate(doc), 'as-done'), 'complete')
   assert.is(own.length, before + 1, 'and what is known is not passed on at all')
+})
+
+replication('[REP3] what a pulled diff brought too late is passed on with what has replaced it', () => {
+  const { state } = createLone().core(0)
+  const [low, high] = [1, 2].map(clientID => {
+    const doc = new Y.Doc()
+    doc.clientID = clientID
+    doc.getMap('settings').set('k', `of ${clientID}`)
+    return Y.encodeStateAsUpdate(doc)
+  }) as [Uint8Array, Uint8Array]
+  requireDocument(state, DRAFTS)
+  assert.is(receiveUpdate(state, pidOf(1), DRAFTS, high, 'as-received'), 'complete')
+  assert.is(receiveUpdate(state, pidOf(1), DRAFTS, low, 'as-done'), 'complete')
+  const third = new Y.Doc()
+  Y.applyUpdate(third, low)
+  for (const { update } of state.commits.open.own) Y.applyUpdate(third, update)
+  assert.is(third.getMap('settings').get('k'), 'of 2')
 })
 
 replication('[REP3] a push of an origin that this node does not see is its own, and settles although that origin dies', () => {
