@@ -9,6 +9,7 @@ import { decodePeerMessage, encodePeerFrame, encodePeerMessage } from '../../crd
 import { digestToHex } from '../../node/core/digest.ts'
 import { receiveUpdate, requireDocument } from '../../node/core/documents.ts'
 import { ownRow } from '../../node/core/members.ts'
+import { becomeSyncing } from '../../node/core/readiness.ts'
 import type { Peer } from '../../node/core/state.ts'
 import { type Core, type Cores, createCores, createLone, createTrio, pidOf } from '../support/cores.ts'
 
@@ -204,6 +205,19 @@ replication('[REP6] nobody counts a copy on a node that the origin has given up 
   assert.ok(state.members.view.includes(pidOf(2)) && !peerAt(cores, 1, 2).excluded, 'node 1 has no reason of its own')
   assert.ok(isAllSettled(cores.core(1)))
   assert.equal([holdersAt(cores, 0), holdersAt(cores, 1)], ['0,1', '0,1'])
+})
+
+replication('[REP6] a copy that the origin gave up waiting for counts no more when that origin has left ready', () => {
+  const cores = createTrio()
+  cores.run(1_000)
+  cores.freeze(2)
+  write(cores, 0)
+  runUntil(cores, () => peerAt(cores, 0, 2).excluded, 1_400)
+  becomeSyncing(cores.core(0).state, 'a reason of its own')
+  cores.run(50)
+  assert.is(cores.core(1).state.members.rows.get(pidOf(0))?.row.phase, 'syncing')
+  assert.ok(cores.core(1).state.members.view.includes(pidOf(2)))
+  assert.is(holdersAt(cores, 1), '1', 'node 0 is not ready, and node 2 lacks what node 0 acknowledged')
 })
 
 replication('[STO2] equal roots say nothing of what is only in memory', () => {
