@@ -12,6 +12,21 @@ import type { NodeState, Peer } from './state.ts'
 
 export type ClusterView = AnswerOf<'read-cluster'>
 
+/**
+ * The address by which each member goes, for clients: as it says of itself, or last said. `--peers` has the ones by which nodes reach each
+ * other, and a page served under the first would be a stranger to a node that knew only the second.
+ */
+export const toldUrls = (node: NodeState): ReadonlyMap<Pid, string> => {
+  const urls = new Map(memberUrls(node))
+  // Of two directories under one pid the later one is the member.
+  for (const { pid, url } of node.directory.members().filter(({ removed }) => !removed).sort((a, b) => a.hlc - b.hlc)) if (urls.has(pid)) urls.set(pid, url)
+  for (const pid of urls.keys()) {
+    const said = pid === node.meta.pid ? node.config.url : node.members.rows.get(pid)?.row.url
+    if (said !== undefined) urls.set(pid, said)
+  }
+  return urls
+}
+
 const behindBecause = (node: NodeState, pid: Pid, row: StateRow | null): string | null => {
   if (row === null) return node.peers.get(pid)?.left === true ? 'it was stopped' : 'no node in view hears it'
   if (row.phase === 'syncing' || row.phase === 'recovering') return 'it is catching up after a start or a pause'
@@ -26,7 +41,7 @@ const describeNode = (node: NodeState, pid: Pid, url: string): ClusterView['node
   const row = node.members.view.includes(pid) ? rowOf(node, pid) : null
   const because = pid === node.meta.pid ? ownReason(node) : behindBecause(node, pid, row)
   return {
-    pid, url: row?.url ?? url, status: row === null ? 'down' : row.phase === 'ready' ? 'ready' : 'syncing',
+    pid, url, status: row === null ? 'down' : row.phase === 'ready' ? 'ready' : 'syncing',
     behind: because !== null, behindBecause: because,
     digest: row === null || row.root === '' ? null : row.root, version: row?.version ?? null,
     upSince: row === null ? null : millisToTime(row.upSinceMs as Millis),
@@ -50,7 +65,7 @@ const describeLinks = (node: NodeState): ClusterView['links'] => {
 /** The cluster as this node sees it, now. */
 export const describe = (node: NodeState): ClusterView => {
   const coordinator = currentCoordinator(node)
-  const urls = [...memberUrls(node)].sort(([a], [b]) => a - b)
+  const urls = [...toldUrls(node)].sort(([a], [b]) => a - b)
   return {
     self: node.meta.pid,
     coordinator: coordinator?.pid ?? null,

@@ -7,7 +7,7 @@ import { isOpenEmpty, isOverfull, latestCommit } from './commits.ts'
 import type { Desk } from './desk.ts'
 import { digestToHex, isEqualDigest, ZERO } from './digest.ts'
 import { applyFromClient, dropDocuments, editDocument, findDocument, isDirectoryDocument, pinDocument, unpinDocument } from './documents.ts'
-import { memberUrls } from './links.ts'
+import { toldUrls } from './describe.ts'
 import { clusterMs, holders, memberCount } from './members.ts'
 import type { NodeState } from './state.ts'
 
@@ -35,8 +35,8 @@ const RANK = { ready: 0, syncing: 1, down: 2 } as const
 
 /** All members for clients to try, best first: ready before syncing before down, this node first among equals [SYN2]. */
 const nodesForClients = (node: NodeState): Desk['nodes'] =>
-  [...memberUrls(node)]
-    .map(([pid, url]) => ({ pid, url: pid === node.meta.pid ? node.config.url : (node.members.rows.get(pid)?.row.url ?? url), status: statusOf(node, pid) }))
+  [...toldUrls(node)]
+    .map(([pid, url]) => ({ pid, url, status: statusOf(node, pid) }))
     .sort((a, b) => RANK[a.status] - RANK[b.status] || Number(b.pid === node.meta.pid) - Number(a.pid === node.meta.pid) || a.pid - b.pid)
 
 const documentsUnder = (node: NodeState, prefix: string): readonly DocumentName[] => {
