@@ -29,6 +29,7 @@ export interface Config {
   readonly ackTimeoutMs: number
   /** How long a set of ready members must be unchanged before a claim [COO1]. */
   readonly settleMs: number
+  /** The longest that a node which lost the role too often holds back [COO1]. */
   readonly settleMsMax: number
   readonly grantTimeoutMs: number
   /** Alone with stale knowledge: ready after this; null: never [RDY1]. */

@@ -22,6 +22,8 @@ import { type Coordinator, type NodeState, log, remember } from './state.ts'
 const CLAIM_TIMEOUT_MS = 1_500
 const LOSSES_WINDOW_MS = 600_000
 const LOSSES_FREE = 2
+/** The first wait of a node that lost the role too often: longer than a node that flaps in seconds stays up. */
+const HOLD_BACK_MS = 15_000
 
 export const createCoordinator = (): Coordinator => ({
   role: 'follower', epoch: 0 as Epoch, readySet: '', readySetSinceMs: 0, answered: new Set(), asked: new Set(), collected: [], nextOrder: 1,
@@ -40,7 +42,8 @@ export const tendCoordinator = (node: NodeState): void => {
   }
   for (const pid of ready) noteEpoch(node, (node.members.rows.get(pid)?.row.promised ?? 0) as Epoch)
   const isLowest = node.phase === 'ready' && eligible(node)[0] === node.meta.pid
-  if (coordinator.role !== 'follower' && !isLowest) stepDown(node, 'another is lower or this node is not ready')
+  if (coordinator.role !== 'follower' && node.phase !== 'ready') stepDown(node, 'this node is not ready')
+  if (coordinator.role !== 'follower' && !isLowest) handOver(node)
   if (coordinator.role === 'coordinating' && ready.some((pid) => pid !== node.meta.pid && (node.members.rows.get(pid)?.row.promised ?? 0) > coordinator.epoch)) stepDown(node, 'a member promised another epoch')
   if (coordinator.role !== 'follower' && node.meta.promised > coordinator.epoch) stepDown(node, 'this node took over a higher promise')
   if (coordinator.role === 'coordinating' && ready.some((pid) => pid !== node.meta.pid && hasPromisedLess(node, pid))) reclaim(node)
@@ -56,14 +59,34 @@ const reclaim = (node: NodeState): void => {
   stepDown(node, 'a ready member has not promised this epoch')
 }
 
-const recentLosses = (node: NodeState): number => node.meta.roleLostMs.filter((at) => Math.abs(node.now.wallMs - at) < LOSSES_WINDOW_MS).length
+const isRecent = (node: NodeState, atMs: number): boolean => Math.abs(node.now.wallMs - atMs) < LOSSES_WINDOW_MS
 
-/** How long a node that lost the role too often leaves it to others, if there are any who may take it [COO1]. */
-const holdMs = (node: NodeState): number =>
-  Math.min(node.config.settleMsMax, node.config.settleMs * 2 ** Math.max(0, recentLosses(node) - LOSSES_FREE))
+/** How often this node lost the role by what happened to itself, of late. */
+const recentLosses = (node: NodeState): number => node.meta.roleLostMs.filter((at) => isRecent(node, at)).length
 
+const noteLoss = (node: NodeState): void => {
+  node.meta.roleLostMs = [...node.meta.roleLostMs.filter((at) => isRecent(node, at)), node.now.wallMs].slice(-16)
+  node.metaChanged = true
+}
+
+/**
+ * At a start: a run that ended while it coordinated has lost the role, and one that would have had to wait has shown that it was right to
+ * [COO1]. Without the second a node that goes on flapping would be trusted again as soon as its losses are old.
+ */
+export const noteEndOfLastRun = (node: NodeState): void => {
+  if (node.meta.coordinated || recentLosses(node) > LOSSES_FREE) noteLoss(node)
+  node.meta.coordinated = false
+}
+
+/**
+ * A node that lost the role too often leaves it to others, if there are any who may take it, until the ready members have been the same
+ * for a while, the longer the more it lost [COO1]. As routers damp routes that flap (RFC 2439): what comes and goes is believed again
+ * when it has been steady, and a fault during the wait begins a longer one.
+ */
 const holdBackIfUnsteady = (node: NodeState): void => {
-  if (recentLosses(node) > LOSSES_FREE && node.coordinator.role === 'follower') node.coordinator.holdUntilMs = node.now.monotonicMs + holdMs(node)
+  const excess = recentLosses(node) - LOSSES_FREE
+  if (excess <= 0 || node.coordinator.role !== 'follower') return
+  node.coordinator.holdUntilMs = node.now.monotonicMs + Math.min(node.config.settleMsMax, HOLD_BACK_MS * 2 ** (excess - 1))
 }
 
 const claim = (node: NodeState): void => {
@@ -113,12 +136,22 @@ const becomeCoordinating = (node: NodeState): void => {
   log(node, 'info', 'coordinating', { epoch: epochCounter(coordinator.epoch) })
 }
 
-/** Gives up the role. Grants under way stay tentative on disk: whoever coordinates next settles them. */
+/**
+ * Gives up the role for something that happened to this node, which is remembered [COO1]; so is a pause while it holds back. Grants
+ * under way stay tentative on disk: whoever coordinates next settles them.
+ */
 export const stepDown = (node: NodeState, reason: string): void => {
+  if (node.coordinator.role === 'coordinating' || (reason === 'paused' && node.now.monotonicMs < node.coordinator.holdUntilMs)) noteLoss(node)
+  giveUp(node, reason)
+}
+
+/** Gives up the role to a node that comes before this one: no fault of its own. */
+const handOver = (node: NodeState): void => giveUp(node, 'another is lower')
+
+const giveUp = (node: NodeState, reason: string): void => {
   const { coordinator } = node
   if (coordinator.role === 'coordinating') {
     log(node, 'info', 'stepped-down', { reason })
-    node.meta.roleLostMs = [...node.meta.roleLostMs.filter((at) => Math.abs(node.now.wallMs - at) < LOSSES_WINDOW_MS), node.now.wallMs].slice(-16)
     node.meta.coordinated = false
     node.metaChanged = true
     node.members.heartbeatDue = true
@@ -137,7 +170,7 @@ export const onClaim = (node: NodeState, from: Pid, { epoch }: Extract<PeerMessa
     sendAfter(node, from, latestCommit(node), { type: 'promise', epoch, accepted: false, promised: node.meta.promised, digests: [], tentative: [] })
     return
   }
-  if (node.coordinator.role !== 'follower') stepDown(node, 'promised another')
+  if (node.coordinator.role !== 'follower') handOver(node)
   raisePromise(node, epoch)
   const digests = [...node.documents.heads].filter(([name]) => isDirectoryDocument(name)).map(([document, head]) => ({ document, digest: head.digest === null ? '' : digestToHex(head.digest) }))
   sendAfter(node, from, latestCommit(node), { type: 'promise', epoch, accepted: true, promised: epoch, digests, tentative: node.meta.tentative })

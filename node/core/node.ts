@@ -9,7 +9,7 @@ import { deliverWaiting, notifyProduct, reactToChanges } from './changes.ts'
 import * as clients from './clients.ts'
 import { FAST_IN_ROW, becomeCommitted, createOpenCommit, isOverfull, takeRecord } from './commits.ts'
 import { assertConfig } from './config.ts'
-import { createCoordinator, tendCoordinator } from './coordinator.ts'
+import { createCoordinator, noteEndOfLastRun, tendCoordinator } from './coordinator.ts'
 import { createDirectory } from './directory.ts'
 import { onLoaded, onLoadFailed, tendDocuments } from './documents.ts'
 import { tendDraining } from './draining.ts'
@@ -79,6 +79,7 @@ const start = (node: NodeState, { config, stored, seed }: Extract<Event, { type:
     return stopNode(node, 4, `The data directory belongs to node ${node.meta.pid}; nothing was changed. Start it with --pid ${node.meta.pid}, or give node ${config.pid} a directory of its own.`)
   }
   node.storedLastView = node.meta.lastView
+  noteEndOfLastRun(node)
   node.metaChanged = true
   node.bootCommit = seq + 1
   const ids = new DataView(randomBytes(node, 8).buffer)
@@ -95,8 +96,7 @@ const restoreMeta = (node: NodeState, text: string | null): Meta => {
     return { pid: config.pid, nodeId: mintNodeId(randomBytes(node, 16)), boot: 1, clusterId: null, promised: NO_EPOCH, hlc: 0 as Hlc, lastView: [], tentative: [], held: {}, roleLostMs: [], coordinated: false }
   }
   const meta = JSON.parse(text) as Meta
-  const roleLostMs = meta.coordinated ? [...meta.roleLostMs, node.now.wallMs].slice(-16) : meta.roleLostMs
-  return { ...meta, boot: meta.boot + 1, hlc: isBroken('hlc-not-stored') ? (0 as Hlc) : meta.hlc, roleLostMs, coordinated: false }
+  return { ...meta, boot: meta.boot + 1, hlc: isBroken('hlc-not-stored') ? (0 as Hlc) : meta.hlc }
 }
 
 const becomeSuspicious = (node: NodeState, unobservedMs: number): void => {

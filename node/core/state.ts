@@ -28,7 +28,7 @@ export interface Meta {
   tentative: WireGrant[]
   /** By nodeId: how far this node holds that node's feed, and the highest boot it saw of it [REP1]. */
   held: Record<string, { pid: Pid; through: number; boot: number }>
-  /** Wall times, ms, at which the coordinator's role was lost, of the last ten minutes [COO1]. */
+  /** Wall times, ms, at which this node lost the coordinator's role by what happened to itself, of the last ten minutes [COO1]. */
   roleLostMs: number[]
   /** It coordinated when this was written: found true at a start, the role was lost by a crash. */
   coordinated: boolean
