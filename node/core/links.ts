@@ -52,11 +52,12 @@ export const memberUrls = (node: NodeState): ReadonlyMap<Pid, string> => {
   return urls
 }
 
-/** Dials every peer without a link whose time has come; a closed link is redialed at once, then at growing intervals. */
+/** Dials every peer without a link whose time has come; a closed link is redialed at once, then at growing intervals, each at the tick nearest to it. */
 export const dialPeers = (node: NodeState): void => {
   const members = memberUrls(node)
+  const dueMs = node.now.monotonicMs + node.config.tickMs / 2
   for (const peer of node.peers.values()) {
-    if (!members.has(peer.pid) || peer.link !== null || peer.dialing || node.now.monotonicMs < peer.nextDialMs) continue
+    if (!members.has(peer.pid) || peer.link !== null || peer.dialing || dueMs < peer.nextDialMs) continue
     peer.dialing = true
     node.effects.push({ type: 'dial', pid: peer.pid, url: peer.url })
   }

@@ -9,7 +9,7 @@ import { FAST_IN_ROW } from './commits.ts'
 import { isHeard, memberUrls } from './links.ts'
 import type { Members, NodeState } from './state.ts'
 
-export const createMembers = (): Members => ({ rows: new Map(), view: [], routes: new Map(), counter: 0, heartbeatMs: -Infinity, heartbeatDue: true, heardData: false })
+export const createMembers = (): Members => ({ rows: new Map(), view: [], routes: new Map(), heard: [], counter: 0, heartbeatMs: -Infinity, heartbeatDue: true, heardData: false })
 
 /** What this node says of itself now. */
 export const ownRow = (node: NodeState): StateRow => {
@@ -47,7 +47,7 @@ export const expireRows = (node: NodeState): void => {
 }
 
 /** The view: the component of links that both ends hear; and the first hop towards each member of it, over links that are open now. */
-export const computeView = (node: NodeState): { readonly view: readonly Pid[]; readonly routes: ReadonlyMap<Pid, Pid> } => {
+export const computeView = (node: NodeState): Pick<Members, 'view' | 'routes' | 'heard'> => {
   const heard: Pid[] = []
   const linked: Pid[] = []
   for (const peer of node.peers.values()) {
@@ -57,7 +57,7 @@ export const computeView = (node: NodeState): { readonly view: readonly Pid[]; r
   }
   const found = walk(node, heard)
   const view = [...(isBroken('fixed-view') ? memberUrls(node) : found).keys()].sort((a, b) => a - b)
-  return { view, routes: linked.length === heard.length ? found : walk(node, linked) }
+  return { view, heard, routes: linked.length === heard.length ? found : walk(node, linked) }
 }
 
 /**

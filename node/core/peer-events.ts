@@ -29,7 +29,10 @@ export const sendHeartbeat = (node: NodeState): void => {
 
 /** Computes the view anew and lets follow what its changes mean; called whenever a row, a link or the time may have changed it [LIV2]. */
 export const updateView = (node: NodeState): void => {
-  const { view, routes } = computeView(node)
+  const { view, routes, heard } = computeView(node)
+  // Who hears a node no more says so in the same turn: until all neighbours have said it, the dead one stays in every view, and all wait for it.
+  if (node.members.heard.some((pid) => !heard.includes(pid))) node.members.heartbeatMs = -Infinity
+  node.members.heard = heard
   const before = node.members.view
   const rerouted = before.filter((pid) => pid !== node.meta.pid && view.includes(pid) && routes.get(pid) !== node.members.routes.get(pid))
   node.members.routes = routes

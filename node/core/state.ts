@@ -223,6 +223,8 @@ export interface Members {
   view: readonly Pid[]
   /** Next hop towards each pid in view. */
   routes: ReadonlyMap<Pid, Pid>
+  /** Peers that this node itself heard lately, as of then. */
+  heard: readonly Pid[]
   counter: number
   heartbeatMs: number
   heartbeatDue: boolean

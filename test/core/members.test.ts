@@ -206,6 +206,18 @@ machine('[LIV1] two refused redials tell of a dead node before its silence does'
   assert.equal(cores.core(0).state.members.view, [0, 1])
 })
 
+machine('[LIV1] who hears a node no more tells the others in the same turn, so none of them waits for the next heartbeat', () => {
+  const cores = createTrio({ heartbeatMs: 350 }) // the longest there is: a node that waited for it would be late
+  for (let round = 0; round < 5; round++) {
+    cores.kill(2)
+    cores.run(100)
+    assert.equal([0, 1].map((pid) => cores.core(pid).state.members.view.join()), ['0,1', '0,1'], `round ${round}`)
+    cores.start(2)
+    cores.run(3_000 + round * 50)
+    assert.equal(cores.all.map(({ state }) => state.phase), ['ready', 'ready', 'ready'])
+  }
+})
+
 machine('[LIV1] a link that closes and comes back changes nothing', () => {
   const cores = createTrio()
   cores.cut(0, 1)
