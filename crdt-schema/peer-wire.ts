@@ -10,7 +10,7 @@ import { LIMITS } from './limits.ts'
 import { type Result, assert, fail, ok } from './prelude.ts'
 
 /** Raised with every change of a frame; a node speaks no newer frame than its peer's handshake allows. */
-export const PEER_PROTOCOL = 1
+export const PEER_PROTOCOL = 2
 
 export type PeerPhase = 'starting' | 'recovering' | 'syncing' | 'ready' | 'draining'
 

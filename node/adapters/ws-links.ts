@@ -1,5 +1,6 @@
 // Links between nodes over WebSockets at /peer: dials, accepts, has each end prove itself (ws-handshake.ts), then passes whole frames.
 // Refuses to know what a frame says and who may be a member: a pid is proven by the secret alone, the core decides who keeps it.
+// On the wire frames refer back to those before them on the same link (crdt-schema/link-stream.ts); the core knows nothing of that.
 // Keeps [COR3]: bytes before the proof, time to prove, open handshakes and frames are bounded; more than 1 MiB unsent is told to the core.
 // TCP_NODELAY is on: ws sets it on every socket of both kinds.
 // Keeps [COR4]: every socket has an error handler, and whatever arrives costs at most its own link.
@@ -10,6 +11,7 @@ import type { TLSSocket } from 'node:tls'
 import { type RawData, WebSocket, WebSocketServer } from 'ws'
 import type { Pid } from '../../crdt-schema/ids.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
+import { createLinkDecoder, createLinkEncoder } from '../../crdt-schema/link-stream.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
 import type { Effect, Event, LinkId, PeerIdentity, Refusal } from '../core/events.ts'
 import { type Claim, HANDSHAKE_TEXT_BYTES_MAX, type Handshake, NONCE_BYTES, type Role, createHandshake } from './ws-handshake.ts'
@@ -73,7 +75,7 @@ interface Line {
   readonly dialed: Pid | null
   state:
     | { readonly status: 'proving'; readonly timer: NodeJS.Timeout }
-    | { readonly status: 'up'; readonly link: LinkId; readonly peer: PeerIdentity }
+    | { readonly status: 'up'; readonly link: LinkId; readonly peer: PeerIdentity; readonly encode: ReturnType<typeof createLinkEncoder>; readonly decode: ReturnType<typeof createLinkDecoder> }
     | { readonly status: 'over' }
   isFull: boolean
 }
@@ -116,7 +118,7 @@ export const createLinks = (options: LinksOptions): Links => {
     if (line.state.status === 'proving') clearTimeout(line.state.timer)
     callers.delete(line)
     const link = ++lastLink
-    line.state = { status: 'up', link, peer }
+    line.state = { status: 'up', link, peer, encode: createLinkEncoder(), decode: createLinkDecoder() }
     linesById.set(link, line)
     emit({ type: 'link-up', link, peer, dialed: line.role === 'dialer' })
   }
@@ -139,9 +141,11 @@ export const createLinks = (options: LinksOptions): Links => {
     emit({ type: 'link-down', link })
   }
 
-  const onFrame = (line: Line, link: LinkId, data: RawData, isBinary: boolean): void => {
-    if (!isBinary) return cut(line, 'bad-frame')
-    emit({ type: 'link-frame', link, frame: toBytes(data) })
+  const onFrame = (line: Line, data: RawData, isBinary: boolean): void => {
+    if (line.state.status !== 'up') return
+    const frame = isBinary ? line.state.decode(toBytes(data)) : null
+    if (frame?.ok !== true) return cut(line, 'bad-frame')
+    emit({ type: 'link-frame', link: line.state.link, frame: frame.value })
   }
 
   const onClosed = (line: Line, code: number): void => {
@@ -169,7 +173,7 @@ export const createLinks = (options: LinksOptions): Links => {
     })
     const stopCounting = capBytes(transport, UNPROVEN_BYTES_MAX, () => giveUp(line, 'protocol', 'too much before the proof'))
     line.socket.on('message', (data, isBinary) => {
-      if (line.state.status === 'up') return onFrame(line, line.state.link, data, isBinary)
+      if (line.state.status === 'up') return onFrame(line, data, isBinary)
       if (line.state.status !== 'proving') return
       onHandshakeText(line, handshake, data, isBinary)
       if (line.state.status !== 'proving') stopCounting()
@@ -211,8 +215,8 @@ export const createLinks = (options: LinksOptions): Links => {
     },
     send: (link, frame) => {
       const line = linesById.get(link)
-      if (line === undefined || line.socket.readyState !== WebSocket.OPEN) return
-      line.socket.send(frame, () => {
+      if (line?.state.status !== 'up' || line.socket.readyState !== WebSocket.OPEN) return
+      line.socket.send(line.state.encode(frame), () => {
         if (!line.isFull || line.socket.bufferedAmount > UNSENT_BYTES_LOW) return
         line.isFull = false
         if (linesById.has(link)) emit({ type: 'link-writable', link })
@@ -252,10 +256,10 @@ const peerUrl = (url: string, port: number | null): URL => {
   return address
 }
 
-/** A copy: a Buffer may be a view of a much larger chunk, and its `slice` does not copy as a Uint8Array's does. */
+/** No Buffer: its `slice` does not copy as a Uint8Array's does. */
 const toBytes = (data: RawData): Uint8Array => {
   const bytes = Array.isArray(data) ? Buffer.concat(data) : data
-  return bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : Uint8Array.from(bytes)
+  return bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 /** Closes politely and cuts the socket off if the peer does not answer: a frozen one never would. */

@@ -1,7 +1,7 @@
 // Links over real sockets on loopback: up, frames, refusals told by code, and callers that prove nothing.
 
 import { createServer as createHttp } from 'node:http'
-import { type AddressInfo, type Server, createServer } from 'node:net'
+import { type AddressInfo, type Server, connect as connectTcp, createServer } from 'node:net'
 import { once } from 'node:events'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -177,6 +177,45 @@ test('a frame before the proof and a text after it each cost the link', async ()
   assert.is((await once(caller, 'close'))[0], 4510)
   const { ofA } = await connect(a, b, 1)
   assert.ok(ofA > 0)
+})
+
+test('[REP4] what a link has carried before costs it next to nothing, and a link that came back begins anew', async () => {
+  const [a, b] = [await start(0), await start(1)]
+  const frame = randomBytes(4_000)
+  for (const life of [1, 2]) {
+    const { ofA, ofB } = await connect(a, b, 1)
+    for (let sent = 0; sent < 200; sent++) a.links.send(ofA, frame)
+    for (let came = 0; came < 200; came++) assert.is(Buffer.compare((await b.next('link-frame')).frame, frame), 0, `frame ${came} of life ${life}`)
+    assert.not.ok(a.events.some(({ type }) => type === 'link-full'), '800,000 bytes are few when they are the same 4,000')
+    b.links.close(ofB, 'replaced')
+    await a.next('link-down')
+    await b.next('link-down')
+  }
+})
+
+test('[COR4] a message that is no frame of this link costs the link, at both ends', async () => {
+  const [a, b] = [await start(0), await start(1)]
+  let isBroken = false
+  const proxy = createServer(near => {
+    const far = connectTcp(Number(new URL(b.url).port), '127.0.0.1')
+    far.pipe(near)
+    near.on('data', chunk => {
+      // Behind two bytes of header and four of mask: what says how the frame is written.
+      if (isBroken) chunk[6] = 9
+      far.write(chunk)
+    })
+    for (const socket of [near, far]) socket.on('error', () => undefined)
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  a.links.dial(pid(1), `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`)
+  const { link } = await a.next('link-up')
+  isBroken = true
+  a.links.send(link, Uint8Array.of(1, 2, 3))
+  await b.next('link-down')
+  await a.next('link-down')
+  assert.not.ok(b.events.some(({ type }) => type === 'link-frame'))
+  proxy.close()
 })
 
 test('[COR3] a peer that does not read makes the link full, and writable again once it does', async () => {
