@@ -31,7 +31,7 @@ const sendAnywhere = async ({ places, home, send, timeoutMs = ATTEMPT_TIMEOUT_MS
 /** Makes an account through any node, repeating one request id. Throws if the final answer is not 201. */
 export const createAccount = async ({ places, home, name }) => {
   const idempotencyKey = newRequestId()
-  const body = { name, password: `${name} has a password` }
+  const body = { name, password: passwordOf(name) }
   const { answer, startedMs } = await sendAnywhere({
     places,
     home,
@@ -41,6 +41,19 @@ export const createAccount = async ({ places, home, name }) => {
   if (answer.status !== 201) throw new Error(`creating the account ${name} failed: ${answer.status} ${answer.code}`)
   return { id: answer.body.account.id, name, token: answer.body.session.token, startedMs }
 }
+
+/** Removes an account that was made here; one that cannot be removed stays. */
+export const removeAccount = ({ places, person: { name, token } }) => {
+  const idempotencyKey = newRequestId()
+  return sendAnywhere({
+    places,
+    home: 0,
+    timeoutMs: 7000,
+    send: (place, timeoutMs) => call(place, 'DELETE', '/api/me', { token, body: { password: passwordOf(name) }, idempotencyKey, timeoutMs }),
+  })
+}
+
+const passwordOf = (name) => `${name} has a password`
 
 /**
  * Sends to `recipient` until stopped, one message at a time. `record.tried` holds every id with its text;

@@ -1,14 +1,16 @@
-// All six orders in which two of three nodes can fail, by kill -9 under several senders, on a cluster of its own in a
-// temporary folder. After each order the survivor, and after all are back every node, must hold each acknowledged
-// message exactly once and none that nobody sent. Ends in a grid; the exit code says whether all of it held.
+// All six orders in which two of three nodes can fail, by kill -9 under several senders: as a script on a cluster of its
+// own in a temporary folder, or on the demo's nodes while somebody looks on. After each order the survivor, and after all
+// are back every node, must hold each acknowledged message exactly once and none that nobody sent.
+// The script ends in a grid; its exit code says whether all of it held.
 
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { call } from '../lib/call.mjs'
 import { createNodes, findFreePorts, wait } from '../lib/nodes.mjs'
 import { say } from '../lib/paths.mjs'
-import { compareMailbox, createAccount, readMailbox, startSender } from './people.mjs'
+import { compareMailbox, createAccount, readMailbox, removeAccount, startSender } from './people.mjs'
 
 const ORDERS = [[0, 1], [0, 2], [1, 0], [1, 2], [2, 0], [2, 1]]
 const SENDER_COUNT = 4
@@ -49,19 +51,13 @@ const playRun = async ({ program }) => {
     process.exit(130)
   }
   process.on('SIGINT', stop).on('SIGTERM', stop)
-  const rows = []
+  let rows = []
   try {
     say('Starting three nodes …')
     for (const { pid } of nodes.places) nodes.start(pid)
     await Promise.all(nodes.places.map(({ pid }) => nodes.waitReady(pid)))
-    await waitWhole(nodes)
-    const senders = []
-    for (let index = 0; index < SENDER_COUNT; index++) senders.push(await createAccount({ places: nodes.places, home: index, name: `sender-${index}` }))
-    for (const [index, [first, second]] of ORDERS.entries()) {
-      say(`Order ${index + 1} of ${ORDERS.length}: kill node ${first}, then node ${second} …`)
-      rows.push(await playOrder({ nodes, senders, first, second, index, problems }))
-    }
-    await checkEverything({ nodes, rows, problems })
+    const onOrder = (index, first, second) => say(`Order ${index + 1} of ${ORDERS.length}: kill node ${first}, then node ${second} …`)
+    rows = await playOrders({ nodes, problems, pauseMs: PAUSE_BETWEEN_SENDS_MS, prefix: '', onOrder })
   } catch (error) {
     problems.push(error.message)
   } finally {
@@ -72,7 +68,7 @@ const playRun = async ({ program }) => {
   for (const problem of problems) console.log(`FAILED: ${problem}`)
   if (problems.length === 0 && rows.length === ORDERS.length) {
     const total = rows.reduce((sum, { record }) => sum + record.acknowledged.size, 0)
-    console.log(`All ${total} acknowledged messages are on every node, each once, none invented. Node 0 coordinates again.`)
+    console.log(`All ${total} acknowledged messages are on every node, each once, none invented.`)
     rmSync(directory, { recursive: true, force: true })
     return 0
   }
@@ -80,16 +76,55 @@ const playRun = async ({ program }) => {
   return 1
 }
 
-const playOrder = async ({ nodes, senders, first, second, index, problems }) => {
+/**
+ * Plays the six orders on three nodes that run; resolves to a row for each order, and puts what did not hold into
+ * `problems`. `prefix` begins the names of all accounts made.
+ */
+const playOrders = async ({ nodes, problems, pauseMs, prefix, onOrder, onRow = () => {}, people = [] }) => {
+  const rows = []
+  await waitWhole(nodes)
+  const senders = []
+  for (let index = 0; index < SENDER_COUNT; index++) senders.push(await createAccount({ places: nodes.places, home: index, name: `${prefix}sender-${index}` }))
+  people.push(...senders)
+  for (const [index, [first, second]] of ORDERS.entries()) {
+    onOrder(index, first, second)
+    rows.push(await playOrder({ nodes, senders, first, second, index, problems, pauseMs, prefix, people }))
+    onRow(toSummary(rows.at(-1)))
+  }
+  await checkEverything({ nodes, rows, problems })
+  return rows
+}
+
+/** What is the rate of people and not of a machine: the demo's nodes keep their limits. */
+const PAUSE_ON_DEMO_MS = 600
+
+/** Plays on the demo's nodes and removes the accounts it made. Resolves to the problems; none is well. */
+export const playSixOnDemo = async ({ nodes, onOrder, onRow }) => {
+  const problems = []
+  const people = []
+  const prefix = `six-${randomBytes(3).toString('hex')}-`
+  try {
+    await playOrders({ nodes, problems, pauseMs: PAUSE_ON_DEMO_MS, prefix, onOrder, onRow, people })
+  } catch (error) {
+    problems.push(error.message)
+  }
+  for (const { pid } of nodes.places) if (nodes.stateOf(pid) === 'stopped') nodes.start(pid)
+  await Promise.allSettled(nodes.places.map(({ pid }) => nodes.waitReady(pid, RETURN_LIMIT_MS)))
+  for (const person of people) await removeAccount({ places: nodes.places, person })
+  return problems
+}
+
+const playOrder = async ({ nodes, senders, first, second, index, problems, pauseMs, prefix, people }) => {
   const { places } = nodes
   const survivor = [0, 1, 2].find((pid) => pid !== first && pid !== second)
   const fail = (text) => problems.push(`node ${first}, then node ${second}: ${text}`)
   const coordinators = []
-  const recipient = await createAccount({ places, home: index, name: `recipient-${index}` })
+  const recipient = await createAccount({ places, home: index, name: `${prefix}recipient-${index}` })
+  people.push(recipient)
   const record = { tried: new Map(), acknowledged: new Map(), refused: [] }
   let phase = 'before'
   const running = senders.map((sender, home) =>
-    startSender({ places, home, sender, recipient, record, phaseOf: () => phase, pauseMs: PAUSE_BETWEEN_SENDS_MS }),
+    startSender({ places, home, sender, recipient, record, phaseOf: () => phase, pauseMs }),
   )
 
   const kill = async (pid, next) => {
@@ -108,8 +143,11 @@ const playOrder = async ({ nodes, senders, first, second, index, problems }) => 
   const firstKilledMs = await kill(first, 'between')
   await waitPhase({ record, phase: 'between' })
   const secondKilledMs = await kill(second, 'after')
-  const newAccount = createAccount({ places, home: survivor, name: `newcomer-${index}` }).then(
-    () => performance.now() - secondKilledMs,
+  const newAccount = createAccount({ places, home: survivor, name: `${prefix}newcomer-${index}` }).then(
+    (newcomer) => {
+      people.push(newcomer)
+      return performance.now() - secondKilledMs
+    },
     (error) => {
       fail(error.message)
       return null
@@ -160,20 +198,41 @@ const waitPhase = async ({ record, phase }) => {
   }
 }
 
-/** Waits until every node says: all ready, one digest, node 0 coordinates. */
+/**
+ * Waits until every node says: all ready, one digest, and who coordinates, all the same. Resolves to that pid: not always
+ * the lowest, since a node that has lost the role again and again, as here by kills, waits before it takes it back [COO1].
+ */
 const waitWhole = async (nodes) => {
   const deadline = performance.now() + RETURN_LIMIT_MS
   let last
   while (performance.now() < deadline) {
     last = await Promise.all(nodes.places.map((place) => call(place, 'GET', '/api/cluster', { timeoutMs: 1000 })))
     const digests = new Set(last.flatMap(({ body }) => (body?.nodes ?? []).map(({ digest }) => digest)))
-    const isWhole = last.every(
-      ({ status, body }) => status === 200 && body.coordinator === 0 && body.nodes.length === nodes.places.length && body.nodes.every((node) => node.status === 'ready'),
-    )
-    if (isWhole && digests.size === 1) return
+    const coordinators = new Set(last.map(({ body }) => body?.coordinator ?? null))
+    const isWhole = last.every(({ status, body }) => status === 200 && body.nodes.length === nodes.places.length && body.nodes.every((node) => node.status === 'ready'))
+    const [coordinator] = coordinators
+    if (isWhole && digests.size === 1 && coordinators.size === 1 && coordinator !== null) return coordinator
     await wait(50)
   }
-  throw new Error(`the nodes were not whole again (all ready, equal digests, node 0 coordinating) within ${RETURN_LIMIT_MS} ms: ${JSON.stringify(last?.map(({ body, code }) => body ?? code))}`)
+  throw new Error(`the nodes were not whole again (all ready, equal digests, one coordinator) within ${RETURN_LIMIT_MS} ms: ${JSON.stringify(last?.map(({ body, code }) => body ?? code))}`)
+}
+
+/** A row as numbers: what the grid and the page show of one order. */
+const toSummary = ({ first, second, survivor, coordinators, record, gaps, accountGapMs, counts }) => {
+  const total = record.acknowledged.size
+  const held = counts.length === 0 ? 0 : Math.min(...counts.map((count) => count.held))
+  return {
+    first,
+    second,
+    survivor,
+    coordinators,
+    sent: ['before', 'between', 'after'].map((phase) => [...record.acknowledged.values()].filter((entry) => entry.phase === phase).length),
+    held,
+    total,
+    isGood: counts.length > 0 && held === total && counts.every(({ doubled, invented }) => doubled === 0 && invented === 0),
+    gapsMs: gaps.map((ms) => (ms === null ? null : Math.round(ms))),
+    accountGapMs: accountGapMs === null ? null : Math.round(accountGapMs),
+  }
 }
 
 const formatMs = (ms) => (ms === null ? 'none' : `${Math.round(ms)} ms`)
@@ -182,21 +241,15 @@ const formatMs = (ms) => (ms === null ? 'none' : `${Math.round(ms)} ms`)
 const formatGrid = (rows) => {
   const header = ['first down', 'then down', 'survivor', 'sent before/between/after', 'all there?', 'client gap', 'new account']
   const star = (pid, coordinator) => `node ${pid}${pid === coordinator ? ' (c)' : ''}`
-  const cells = rows.map(({ first, second, survivor, coordinators, record, gaps, accountGapMs, counts }) => {
-    const sent = ['before', 'between', 'after'].map((phase) => [...record.acknowledged.values()].filter((entry) => entry.phase === phase).length)
-    const total = record.acknowledged.size
-    const held = counts.length === 0 ? 0 : Math.min(...counts.map((count) => count.held))
-    const isGood = counts.length > 0 && held === total && counts.every(({ doubled, invented }) => doubled === 0 && invented === 0)
-    return [
-      star(first, coordinators[0]),
-      star(second, coordinators[1]),
-      `node ${survivor}`,
-      sent.join(' / '),
-      `${isGood ? 'yes' : 'NO'} ${held}/${total}`,
-      gaps.map(formatMs).join(' + '),
-      formatMs(accountGapMs),
-    ]
-  })
+  const cells = rows.map(toSummary).map(({ first, second, survivor, coordinators, sent, held, total, isGood, gapsMs, accountGapMs }) => [
+    star(first, coordinators[0]),
+    star(second, coordinators[1]),
+    `node ${survivor}`,
+    sent.join(' / '),
+    `${isGood ? 'yes' : 'NO'} ${held}/${total}`,
+    gapsMs.map(formatMs).join(' + '),
+    formatMs(accountGapMs),
+  ])
   const widths = header.map((title, column) => Math.max(title.length, ...cells.map((row) => row[column].length)))
   return ['', ...[header, ...cells].map((row) => row.map((text, column) => text.padEnd(widths[column] + 2)).join('').trimEnd()), ''].join('\n')
 }

@@ -3,9 +3,11 @@
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { startLinks } from '../lib/link-proxy.mjs'
 import { createNodes, isPortFree } from '../lib/nodes.mjs'
 import { Refusal, say } from '../lib/paths.mjs'
 import { startControl } from './control.mjs'
+import { playSixOnDemo } from './six.mjs'
 
 const FIRST_PORT = 4000
 const PORTS_TRIED_MAX = 200
@@ -15,13 +17,17 @@ const NODE_COUNT = 3
 export const supervise = async ({ program, directory, isBrowserWanted }) => {
   mkdirSync(directory, { recursive: true })
   const lock = takeLock(join(directory, 'demo.json'))
-  const ports = await choosePorts()
+  const nodeCount = countNodes(directory)
+  const ports = await choosePorts(nodeCount)
+  const control = await startControl()
+  // Links that can be cut; those of nodes added later go direct.
+  const links = await startLinks(ports.slice(0, NODE_COUNT))
   // The nodes get process groups of their own: Ctrl-C must reach them once, through us, not twice.
-  const control = await startControl({ origins: ports.flatMap((port) => [`http://127.0.0.1:${port}`, `http://localhost:${port}`]) })
   const nodes = createNodes({
     program,
     directory,
-    ports,
+    ports: ports.slice(0, NODE_COUNT),
+    peerUrl: links.peerUrl,
     detached: true,
     env: { STARLING_DEMO_CONTROL: control.origin },
     onUnexpectedEnd: (pid, end) => {
@@ -29,7 +35,13 @@ export const supervise = async ({ program, directory, isBrowserWanted }) => {
       lock.write(nodes)
     },
   })
-  control.attach(nodes, () => lock.write(nodes))
+  for (const port of ports.slice(NODE_COUNT)) nodes.addPlace(port)
+  const addNode = async () => {
+    const [port] = await choosePorts(1, Math.max(...nodes.places.map((place) => place.port)) + 1)
+    nodes.start(nodes.addPlace(port))
+  }
+  const playSix = (tell) => playSixOnDemo({ nodes, ...tell })
+  control.attach({ nodes, links, addNode, playSix, onChange: () => lock.write(nodes) })
 
   let finish
   const finished = new Promise((resolve) => {
@@ -48,6 +60,7 @@ export const supervise = async ({ program, directory, isBrowserWanted }) => {
     const failed = ends.filter(({ status }) => status === 'rejected')
     for (const { reason } of failed) say(reason.message)
     await nodes.close()
+    links.close()
     control.close()
     lock.release()
     if (failed.length === 0) say('Stopped. The data is kept; npm run demo goes on with it.')
@@ -63,6 +76,7 @@ export const supervise = async ({ program, directory, isBrowserWanted }) => {
   } catch (error) {
     if (isStopping) return finished
     await nodes.close()
+    links.close()
     control.close()
     lock.release()
     throw new Refusal(`${error.message}\nThe demo could not start; the end of the node's log is above.`)
@@ -74,28 +88,35 @@ export const supervise = async ({ program, directory, isBrowserWanted }) => {
 }
 
 const describe = ({ nodes: { places, processIdOf }, directory, page, ms }) => `
-Starling runs: three nodes, ready in ${ms} ms.
+Starling runs: ${places.length === NODE_COUNT ? 'three' : places.length} nodes, ready in ${ms} ms.
 
 ${places.map(({ pid, url }) => `  node ${pid}   ${url}   (process ${processIdOf(pid)})`).join('\n')}
   data     ${directory}   (kept between runs; logs beside it)
-  page     ${page}   (with kill and restart buttons)
+  page     ${page}   (with kill and restart buttons on its Cluster page)
 
 Three things to try:
   1. Create an account at node 0, a second one at ${places[1].url}, and write to each other.
   2. Kill the node your page is attached to, on the Cluster page or with  kill -9 PROCESS , while you type. Then a second one.
   3. npm run demo -- --script six   kills two of three in all six orders, under load, and counts what is left.
 
-Ctrl-C stops all three and loses nothing.
+Ctrl-C stops all ${places.length === NODE_COUNT ? 'three' : places.length} and loses nothing.
 `
 
-/** Ports 4000 to 4002, or for each that is taken the next free one, and says so. */
-const choosePorts = async () => {
+/** Three, or as many as an earlier demo had when it ended: a node that was added is a member for good. */
+const countNodes = (directory) => {
+  let count = NODE_COUNT
+  while (existsSync(join(directory, `node-${count}`))) count++
+  return count
+}
+
+/** Ports from `first` (4000) on, or for each that is taken the next free one, and says so. */
+const choosePorts = async (count, first = FIRST_PORT) => {
   const ports = []
-  for (let port = FIRST_PORT; ports.length < NODE_COUNT && port < FIRST_PORT + PORTS_TRIED_MAX; port++) {
+  for (let port = first; ports.length < count && port < first + PORTS_TRIED_MAX; port++) {
     if (await isPortFree(port)) ports.push(port)
     else say(`Port ${port} is in use; taking the next free one.`)
   }
-  if (ports.length < NODE_COUNT) throw new Refusal(`No three free ports between ${FIRST_PORT} and ${FIRST_PORT + PORTS_TRIED_MAX}. Stop what uses them and try again.`)
+  if (ports.length < count) throw new Refusal(`No ${count} free ports between ${first} and ${first + PORTS_TRIED_MAX}. Stop what uses them and try again.`)
   return ports
 }
 

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 
 /**
  * @typedef {'stopped' | 'running' | 'frozen'} NodeState
- * @typedef {{ pid: number, port: number, url: string, dataDir: string, logFile: string }} NodePlace
+ * @typedef {{ pid: number, port: number, url: string, dataDir: string, logFile: string, isJoining?: boolean }} NodePlace
  * @typedef {{ code: number | null, signal: string | null }} NodeEnd
  */
 
@@ -55,19 +55,20 @@ const signal = (/** @type {import('node:child_process').ChildProcess} */ child, 
  * @param {string[]} [options.flags]    further flags for every node
  * @param {Record<string, string>} [options.env]
  * @param {boolean} [options.detached]  a process group of their own, so that Ctrl-C reaches only the supervisor
- * @param {(from: number, to: number) => string} [options.peerUrl]  address under which `from` dials `to`
+ * @param {(from: number, to: number) => string | undefined} [options.peerUrl]  address under which `from` dials `to`
  * @param {(pid: number, end: NodeEnd) => void} [options.onUnexpectedEnd]
  */
 export const createNodes = ({ program, directory, ports, flags = [], env = {}, detached = false, peerUrl, onUnexpectedEnd }) => {
   mkdirSync(directory, { recursive: true })
-  /** @type {NodePlace[]} */
-  const places = ports.map((port, pid) => ({
+  /** @returns {NodePlace} */
+  const placeAt = (/** @type {number} */ port, /** @type {number} */ pid) => ({
     pid,
     port,
     url: `http://127.0.0.1:${port}`,
     dataDir: join(directory, `node-${pid}`),
     logFile: join(directory, `node-${pid}.log`),
-  }))
+  })
+  const places = ports.map(placeAt)
   /** @type {Map<number, import('node:child_process').ChildProcess>} */
   const children = new Map()
   /** @type {Map<number, NodeEnd>} */
@@ -81,12 +82,26 @@ export const createNodes = ({ program, directory, ports, flags = [], env = {}, d
     return place
   }
 
+  /** How a node finds the others: it is told all that were there from the start, or asks one that runs to be let in. */
+  const companyOf = (/** @type {NodePlace} */ { pid, isJoining = false }) => {
+    const others = places.filter((peer) => peer.pid !== pid)
+    if (isJoining) return ['--join', (others.find((peer) => stateOf(peer.pid) === 'running') ?? placeOf(0)).url]
+    const first = places.filter((peer) => peer.isJoining !== true)
+    return ['--peers', first.map((peer) => `${peer.pid}=${peer.pid === pid ? peer.url : (peerUrl?.(pid, peer.pid) ?? peer.url)}`).join(',')]
+  }
+
+  /** A place for one node more, which joins those that run; start it by its pid. @returns {number} */
+  const addPlace = (/** @type {number} */ port) => {
+    const place = { ...placeAt(port, places.length), isJoining: true }
+    places.push(place)
+    return place.pid
+  }
+
   const argumentsOf = (/** @type {number} */ pid, /** @type {string[]} */ extra) => {
     const place = placeOf(pid)
-    const peers = places.map((peer) => `${peer.pid}=${peer.pid === pid ? peer.url : (peerUrl?.(pid, peer.pid) ?? peer.url)}`)
     return [
       program,
-      ...['--pid', String(pid), '--peers', peers.join(','), '--host', '127.0.0.1', '--port', String(place.port)],
+      ...['--pid', String(pid), ...companyOf(place), '--host', '127.0.0.1', '--port', String(place.port)],
       ...['--data-dir', place.dataDir, '--secret-file', join(directory, 'cluster.secret'), '--log-format', 'json'],
       ...flags,
       ...extra,
@@ -197,5 +212,5 @@ export const createNodes = ({ program, directory, ports, flags = [], env = {}, d
     process.off('exit', killAll)
   }
 
-  return { places, start, kill, stop, freeze, thaw, restart, ended, stateOf, waitReady, logTail, argumentsOf, killAll, close, processIdOf: (/** @type {number} */ pid) => children.get(pid)?.pid }
+  return { places, addPlace, start, kill, stop, freeze, thaw, restart, ended, stateOf, waitReady, logTail, argumentsOf, killAll, close, processIdOf: (/** @type {number} */ pid) => children.get(pid)?.pid }
 }

@@ -1,47 +1,15 @@
-// deadline: 240 s
+// deadline: 400 s
 // The demo as its user runs it: a first start, kills through the control server, Ctrl-C, a second start with the same
 // data; and the script of six orders with its verdict.
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { call, newRequestId, wait } from '../support/cluster.ts'
-
-const ROOT = process.env['STARLING_ROOT'] ?? process.cwd()
-const DEMO = join(ROOT, 'scripts/demo.mjs')
-
-type Demo = { readonly urls: readonly string[]; readonly control: string; readonly token: string; readonly interrupt: () => Promise<number | null> }
-
-/** Starts the demo and waits until it has printed its URLs. */
-const startDemo = async (directory: string): Promise<Demo> => {
-  const child: ChildProcess = spawn(process.execPath, [DEMO, '--no-open', '--data-dir', directory], { stdio: ['ignore', 'pipe', 'pipe'] })
-  let output = ''
-  child.stdout?.on('data', (bytes) => {
-    output += bytes
-  })
-  child.stderr?.on('data', (bytes) => {
-    output += bytes
-  })
-  for (let tries = 0; !output.includes('Ctrl-C stops all'); tries++) {
-    if (tries > 600 || child.exitCode !== null) throw new Error(`the demo did not start:\n${output}`)
-    await wait(100)
-  }
-  const [, port, token] = /demo=(\d+)\.([0-9a-f]+)/.exec(output) ?? []
-  assert.ok(port !== undefined && token !== undefined, output)
-  return {
-    urls: [...output.matchAll(/^ {2}node \d +(http:\S+)/gm)].map((found) => found[1] ?? ''),
-    control: `http://127.0.0.1:${port}`,
-    token,
-    interrupt: () =>
-      new Promise((resolve) => {
-        child.once('exit', (code) => resolve(code))
-        child.kill('SIGINT')
-      }),
-  }
-}
+import { DEMO, startDemo } from '../support/demo.ts'
 
 const until = async (isTrue: () => Promise<boolean>, what: string, limitMs = 30_000): Promise<void> => {
   const deadline = Date.now() + limitMs
@@ -80,6 +48,44 @@ demo('starts three nodes, kills and restarts them on request, stops on Ctrl-C an
     const second = await startDemo(directory)
     const known = await call(second.urls[1] ?? '', 'GET', '/api/accounts/ana')
     assert.is(known.body?.exists, true, 'data stays between runs')
+    assert.is(await second.interrupt(), 0)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+})
+
+demo('cuts and mends links, plays all six orders on its own nodes, and adds a node that is a member for good', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'starling-demo-'))
+  try {
+    const first = await startDemo(directory)
+    const [a = ''] = first.urls
+    const post = async (path: string) => await call(first.control, 'POST', path, { token: first.token })
+    const cluster = async () => (await call(a, 'GET', '/api/cluster')).body
+    const statesOfLinks = async (): Promise<string[]> => (await cluster()).links.map(({ state }: { state: string }) => state)
+
+    assert.is((await post('/cut/0/0')).status, 404)
+    assert.equal((await post('/cut/0/2')).body.links, [{ a: 0, b: 1, isCut: false }, { a: 0, b: 2, isCut: true }, { a: 1, b: 2, isCut: false }])
+    await until(async () => (await statesOfLinks()).join() === 'up,down,up', 'the link is down')
+    // A page of a node that the others reach by another address is no stranger to them.
+    assert.equal((await cluster()).nodes.map(({ url }: { url: string }) => url), first.urls)
+    await post('/mend/0/2')
+    await until(async () => (await statesOfLinks()).join() === 'up,up,up', 'the link is up')
+
+    assert.is((await post('/six')).body.six.status, 'running')
+    assert.is((await post('/kill/0')).status, 409, 'nobody interferes with the count')
+    const six = async () => (await call(first.control, 'GET', '/state', { token: first.token })).body.six
+    await until(async () => (await six()).status === 'done', 'all orders are played', 180_000)
+    const { rows, problems } = await six()
+    assert.equal(problems, [])
+    assert.equal(rows.map(({ first, second, isGood }: { first: number; second: number; isGood: boolean }) => `${first}${second}${isGood}`), ['01true', '02true', '10true', '12true', '20true', '21true'])
+
+    await post('/add')
+    await until(async () => (await cluster()).nodes.filter(({ status }: { status: string }) => status === 'ready').length === 4, 'four nodes are ready', 60_000)
+    assert.is((await post('/six')).status, 404, 'the orders are those of three nodes')
+    assert.is(await first.interrupt(), 0)
+    const second = await startDemo(directory)
+    await until(async () => (await call(second.urls[0] ?? '', 'GET', '/api/cluster')).body.nodes.filter(({ status }: { status: string }) => status === 'ready').length === 4, 'four again', 60_000)
+    assert.is(second.urls.length, 4)
     assert.is(await second.interrupt(), 0)
   } finally {
     rmSync(directory, { recursive: true, force: true })

@@ -136,6 +136,7 @@ export const createFakeApi = (given: Partial<Api> = {}): Api => ({
   listSessions: notAsked,
   endSession: notAsked,
   readCluster: notAsked,
+  readClusterAt: notAsked,
   ...given,
 })
 

@@ -33,6 +33,8 @@ export interface Api {
   listSessions(token: string): Promise<ApiResult<{ sessions: SessionJson[] }>>
   endSession(token: string, id: string): Promise<ApiResult<null>>
   readCluster(): Promise<ApiResult<ClusterJson>>
+  /** What this very node sees; no other is asked when it does not answer. */
+  readClusterAt(url: string): Promise<ApiResult<ClusterJson>>
 }
 
 interface Request {
@@ -92,6 +94,7 @@ export const createApi = ({ book, fetch, device }: ApiOptions): Api => {
     listSessions: (token) => call({ method: 'GET', path: '/api/sessions', token }),
     endSession: (token, id) => call({ method: 'DELETE', path: `/api/sessions/${encodeURIComponent(id)}`, token }),
     readCluster: () => call({ method: 'GET', path: '/api/cluster' }),
+    readClusterAt: async (url) => (await ask<ClusterJson>(fetch, url, { method: 'GET', path: '/api/cluster' }, null)) ?? fail('no-server'),
   }
 }
 

@@ -28,6 +28,8 @@ export interface App {
   /** How many nodes this device has heard of. */
   readonly nodeCount: ReadonlySignal<number>
   readonly cluster: ClusterModel
+  /** To ask each node for itself. */
+  readonly ports: Pick<Ports, 'api' | 'clock'>
   readonly demo: DemoModel | null
   readonly preferences: Preferences
   logOut(options: { readonly forget: boolean }): Promise<void>
@@ -145,6 +147,7 @@ export const createApp = ({ ports, remembered, learn, fetch, fragment }: AppOpti
     ownName,
     nodeCount: computed(() => (mail.value?.connection.members.value ?? remembered()).length),
     cluster: createCluster({ api, clock, onNodes: learn }),
+    ports,
     demo: demoAddress === null ? null : createDemo({ address: demoAddress, fetch, clock }),
     preferences: createPreferences(ports.deviceStore),
     logOut: async ({ forget }) => {

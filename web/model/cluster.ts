@@ -1,5 +1,5 @@
-// What the cluster page shows: the state of all nodes as one of them tells it, asked again and again while the
-// page is shown, and which parts of the cluster cannot reach each other.
+// The state of all nodes as one of them tells it, asked again and again while somebody looks. What each of them sees for
+// itself is cluster-watch.ts.
 
 import { type ReadonlySignal, computed, signal } from '@preact/signals'
 import type { ClusterJson } from '../../crdt-schema/api-shapes.ts'
@@ -16,8 +16,6 @@ export interface ClusterModel {
   readonly silentSinceMs: ReadonlySignal<number | null>
   /** The most messages any node holds: what the others are measured by. */
   readonly messagesMax: ReadonlySignal<number>
-  /** Pids that reach each other, directly or through others; one group when all is well. */
-  readonly groups: ReadonlySignal<readonly (readonly number[])[]>
   /** Asks every `everyMs` until stopped. */
   show(everyMs: number): () => void
 }
@@ -36,7 +34,6 @@ export const createCluster = ({ api, clock, onNodes }: ClusterOptions): ClusterM
     state,
     silentSinceMs,
     messagesMax: computed(() => Math.max(0, ...(state.value?.nodes.map(({ messages }) => messages ?? 0) ?? []))),
-    groups: computed(() => (state.value === null ? [] : findGroups(state.value))),
     show: (everyMs) => {
       let isShown = true
       let cancel = (): void => {}
@@ -67,16 +64,3 @@ export const createCluster = ({ api, clock, onNodes }: ClusterOptions): ClusterM
 /** Everyone who belongs to the cluster, up or down, by pid. */
 export const membersOf = (state: ClusterState): ClusterNode[] =>
   state.nodes.filter(({ status }) => status !== 'removed').sort((a, b) => a.pid - b.pid)
-
-const findGroups = ({ nodes, links }: ClusterJson): number[][] => {
-  const groups = nodes.filter(({ status }) => status === 'ready' || status === 'syncing').map(({ pid }) => [pid])
-  for (const { a, b, state } of links) {
-    if (state !== 'up') continue
-    const first = groups.find((group) => group.includes(a))
-    const second = groups.find((group) => group.includes(b))
-    if (first === undefined || second === undefined || first === second) continue
-    first.push(...second)
-    groups.splice(groups.indexOf(second), 1)
-  }
-  return groups.map((group) => group.sort((a, b) => a - b))
-}

@@ -33,11 +33,12 @@ export interface Move {
   readonly atMs: number
   readonly from: string | null
   readonly to: string
+  readonly toPid: number | null
   readonly gapMs: number
 }
 
 /** The same by address: a page may be at a node before it has heard its number. */
-type Visit = Move
+type Visit = Omit<Move, 'toPid'>
 
 export interface ConnectionModel {
   readonly chip: ReadonlySignal<ChipState>
@@ -209,7 +210,12 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
     members,
     ready,
     moves: computed(() =>
-      visits.value.map(({ from, to, ...visit }) => ({ ...visit, from: from === null ? null : labelOfUrl(from), to: labelOfUrl(to) })),
+      visits.value.map(({ from, to, ...visit }) => ({
+        ...visit,
+        from: from === null ? null : labelOfUrl(from),
+        to: labelOfUrl(to),
+        toPid: nodes.value.find(({ url }) => url === to)?.pid ?? null,
+      })),
     ),
     dismiss: () => {
       dismissed.value = true

@@ -1,36 +1,38 @@
 // The cluster page: the nodes, who coordinates, who is behind, which node this page is at, which of the latest
-// messages is on which disk, and what happened; in the demo, buttons that kill and restart. As a picture or a table.
+// changes is on which disk, and what happened; in the demo, buttons that kill, restart, cut and add. As a picture or a table.
 
 import { useSignal } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useMemo } from 'preact/hooks'
 import type { App } from '../model/app.ts'
+import { type ClusterEvent, type LinkJson, type Traffic, createClusterWatch } from '../model/cluster-watch.ts'
 import { type ClusterNode, type ClusterState as State, membersOf } from '../model/cluster.ts'
 import type { DemoAction, DemoModel } from '../model/demo.ts'
 import type { Mail } from '../model/mail.ts'
-import { ClusterPicture, Legend } from './cluster-picture.tsx'
+import { ClusterPicture, Legend, groupsText } from './cluster-picture.tsx'
+import { SixOrders } from './cluster-six.tsx'
+import { Timeline } from './cluster-timeline.tsx'
 import { NodeDot, hueOf } from './icons.tsx'
-import { heldText, plural, toBytes, toClockSeconds, toDuration } from './words.ts'
-
-/** Four times a second: it is looked at, not read. */
-const ASK_EVERY_MS = 250
+import { heldText, plural, toBytes, toClock, toClockSeconds, toDuration } from './words.ts'
 
 export const Cluster = ({ app, mail }: { app: App; mail: Mail | null }) => {
   const { cluster, demo } = app
-  const state = cluster.state.value
+  const watch = useMemo(() => createClusterWatch({ cluster, ...app.ports }), [cluster, app.ports])
+  const state = watch.state.value
   const isTable = useSignal(false)
-  useEffect(() => cluster.show(ASK_EVERY_MS), [cluster])
+  useEffect(() => watch.start(), [watch])
   useEffect(() => demo?.show(), [demo])
   useEffect(() => listenForPids(demo), [demo])
-  useEffect(() => {
-    document.title = 'Cluster · Starling'
-  }, [])
   const ownPid = mail?.connection.isOnline.value === true ? mail.connection.nodePid.value : null
+  const groups = watch.groups.value
+  const max = cluster.messagesMax.value
+  const traffic = watch.traffic.value
+  const isDemo = demo !== null && demo.nodes.value.size > 0
   return (
     <main class="cl" id="content" tabIndex={-1}>
       <div class="head">
         <h1>Cluster</h1>
         <p class="muted num" aria-live="polite">
-          {state === null ? 'Asking a node…' : summaryOf(state, cluster.groups.value)}
+          {state === null ? 'Asking a node…' : summaryOf(state, groups, max)}
         </p>
         <fieldset class="seg2 push">
           <legend class="vh">View</legend>
@@ -58,9 +60,9 @@ export const Cluster = ({ app, mail }: { app: App; mail: Mail | null }) => {
               </h2>
               <div class="picwrap">
                 {isTable.value ? (
-                  <NodeTable state={state} max={cluster.messagesMax.value} />
+                  <NodeTable state={state} max={max} events={watch.events.value} />
                 ) : (
-                  <ClusterPicture state={state} max={cluster.messagesMax.value} ownPid={ownPid} />
+                  <ClusterPicture state={state} max={max} ownPid={ownPid} groups={groups} traffic={traffic} />
                 )}
               </div>
               <Legend />
@@ -68,7 +70,7 @@ export const Cluster = ({ app, mail }: { app: App; mail: Mail | null }) => {
             <section class="side" aria-labelledby="nodes-heading">
               <div class="nh">
                 <h2 id="nodes-heading">Nodes</h2>
-                {demo !== null && demo.nodes.value.size > 0 && (
+                {isDemo && (
                   <p class="small muted">
                     Demo: <kbd>0</kbd> <kbd>1</kbd> <kbd>2</kbd> kill or restart
                   </p>
@@ -76,51 +78,88 @@ export const Cluster = ({ app, mail }: { app: App; mail: Mail | null }) => {
               </div>
               <ul>
                 {membersOf(state).map((node) => (
-                  <NodeCard key={node.pid} node={node} state={state} max={cluster.messagesMax.value} demo={demo} />
+                  <NodeCard
+                    key={node.pid}
+                    node={node}
+                    isLead={groups.some(({ coordinator }) => coordinator === node.pid)}
+                    max={max}
+                    demo={demo}
+                    events={watch.events.value}
+                  />
                 ))}
               </ul>
+              {isDemo && demo.canAdd.value && (
+                <p class="add">
+                  <button type="button" class="btn sm" onClick={() => void demo.addNode()}>
+                    Add node
+                  </button>
+                </p>
+              )}
               <h2>Links</h2>
               <ul class="links">
-                {state.links.map(({ a, b, state: link, rttMs }) => (
-                  <li key={`${a}-${b}`}>
-                    <span class="num">
-                      {a}–{b}
-                    </span>
-                    <span class="muted num">{link === 'up' && rttMs !== null ? `${rttMs < 1 ? '<1' : Math.round(rttMs)} ms` : ''}</span>
-                    <span class="muted">{LINK_WORDS[link]}</span>
-                  </li>
+                {state.links.map((link) => (
+                  <LinkRow key={`${link.a}-${link.b}`} link={link} demo={demo} traffic={traffic} />
                 ))}
               </ul>
             </section>
           </div>
           <HeatStrip state={state} />
-          <Events state={state} mail={mail} />
+          <Timeline state={state} events={watch.events.value} moves={mail?.connection.moves.value ?? []} acts={demo?.acts.value ?? []} />
+          {isDemo && <SixOrders demo={demo} />}
         </>
       )}
     </main>
   )
 }
 
+type Events = readonly ClusterEvent[]
+type Groups = readonly { readonly pids: readonly number[]; readonly coordinator: number | null }[]
+
 const LINK_WORDS = { up: 'up', half: 'one way only', down: 'down' } as const
 
-const summaryOf = (state: State, groups: readonly (readonly number[])[]): string => {
+/** The moment of the latest event of these kinds. */
+const lastOf = (events: Events, pid: number, kinds: readonly string[]): number | null =>
+  events.findLast((event) => event.pid === pid && kinds.includes(event.kind))?.atMs ?? null
+
+const summaryOf = (state: State, groups: Groups, max: number): string => {
   const members = membersOf(state)
-  const up = members.filter(({ status }) => status === 'ready').length
-  const digests = new Set(members.flatMap(({ digest, status }) => (status === 'ready' && digest !== null ? [digest] : [])))
-  const copies = digests.size === 1 ? `everything stored ${up === 1 ? 'once' : `${up} times`}` : 'copies are being made'
-  const lead = state.coordinator === null ? 'choosing a coordinator' : `node ${state.coordinator} coordinates`
-  const split = groups.length > 1 ? ` · ${groups.length} groups: ${groups.map((group) => group.join('+')).join(' and ')}` : ''
-  return `${up} of ${members.length} up · ${copies} · ${lead}${split}`
+  const ready = members.filter(({ status }) => status === 'ready')
+  if (groups.length > 1) {
+    const leads = groups.map(({ coordinator }) => (coordinator === null ? 'nobody coordinates' : `node ${coordinator} coordinates`))
+    return `${ready.length} of ${members.length} up · ${groupsText(groups)} · ${leads.join(', ')}`
+  }
+  const coordinator = groups[0]?.coordinator ?? state.coordinator
+  const lead = coordinator === null ? 'choosing a coordinator' : `node ${coordinator} coordinates`
+  return `${ready.length} of ${members.length} up · ${copiesOf(members, max)} · ${lead}`
 }
 
-const nodeWords = (node: ClusterNode, state: State, max: number): string => {
-  if (node.status === 'down') return 'Down'
+const times = (count: number): string => (count === 1 ? 'once' : count === 2 ? 'twice' : `${count} times`)
+
+/** "everything stored 3 times", "395 of 408 messages stored 3 times, 13 twice" */
+const copiesOf = (members: readonly ClusterNode[], max: number): string => {
+  const up = members.filter(({ status }) => status !== 'down')
+  const digests = new Set(up.map(({ digest }) => digest))
+  if (digests.size === 1) return `everything stored ${times(up.length)}`
+  const held = up.map(({ messages }) => messages ?? 0).sort((a, b) => b - a)
+  const parts = held.map((count, place) => ({ copies: place + 1, count: count - (held[place + 1] ?? 0) })).filter(({ count }) => count > 0)
+  const [most, ...fewer] = parts.reverse()
+  if (most === undefined || fewer.length === 0) return 'copies are being made'
+  return `${most.count} of ${max} messages stored ${times(most.copies)}, ${fewer.map(({ copies, count }) => `${count} ${times(copies)}`).join(', ')}`
+}
+
+const nodeWords = (node: ClusterNode, isLead: boolean, max: number, events: Events): string => {
+  if (node.status === 'down') {
+    const sinceMs = lastOf(events, node.pid, ['down', 'left'])
+    return sinceMs === null ? 'Down' : `Down since ${toClockSeconds(sinceMs)}`
+  }
   const behind = node.messages === null ? 0 : max - node.messages
   const because = node.behindBecause === null ? '' : ` because ${node.behindBecause}`
   if (node.status === 'syncing') return `Catching up${behind > 0 ? `, ${behind} behind` : ''}${because}`
   const since = node.upSince === null ? 'Up' : `Up ${toDuration(Date.now() - Date.parse(node.upSince))}`
   if (node.behind) return `${since}, behind${because}`
-  return node.pid === state.coordinator ? `${since}, coordinates` : since
+  if (!isLead) return `${since}, ${behind} behind`
+  const leadMs = lastOf(events, node.pid, ['coordinates'])
+  return `${since}, coordinates${leadMs === null ? '' : ` since ${toClock(leadMs)}`}`
 }
 
 const factsOf = (node: ClusterNode, max: number): string =>
@@ -133,19 +172,50 @@ const factsOf = (node: ClusterNode, max: number): string =>
     .filter((fact) => fact !== null)
     .join(' · ')
 
-const NodeCard = ({ node, state, max, demo }: { node: ClusterNode; state: State; max: number; demo: DemoModel | null }) => (
+interface CardProps {
+  readonly node: ClusterNode
+  readonly isLead: boolean
+  readonly max: number
+  readonly demo: DemoModel | null
+  readonly events: Events
+}
+
+const NodeCard = ({ node, isLead, max, demo, events }: CardProps) => (
   <li class="card">
     <h3>
       <NodeDot pid={node.pid} isUp={node.status !== 'down'} /> node {node.pid}
-      {node.pid === state.coordinator && <Star />}
+      {isLead && <Star />}
     </h3>
     {demo !== null && <DemoButtons demo={demo} pid={node.pid} />}
     <p class={node.status === 'syncing' || (node.behind && node.status === 'ready') ? 'small inf' : 'small'}>
-      {nodeWords(node, state, max)}
+      {nodeWords(node, isLead, max, events)}
     </p>
     <p class="small muted num">{factsOf(node, max)}</p>
   </li>
 )
+
+const LinkRow = ({ link: { a, b, state, rttMs }, demo, traffic }: { link: LinkJson; demo: DemoModel | null; traffic: ReadonlyMap<number, Traffic> }) => {
+  const perSecond = (traffic.get(a)?.perSecond ?? 0) + (traffic.get(b)?.perSecond ?? 0)
+  const cuttable = demo?.links.value.find((link) => link.a === a && link.b === b)
+  return (
+    <li>
+      <span class="num">
+        {a}–{b}
+      </span>
+      <span class="muted num">{state === 'up' && rttMs !== null ? `${rttMs < 1 ? '<1' : Math.round(rttMs)} ms` : ''}</span>
+      <span class="muted num">{state === 'up' ? `${Math.round(perSecond)} changes/s` : cuttable?.isCut === true ? 'cut' : LINK_WORDS[state]}</span>
+      {cuttable !== undefined && (
+        <button type="button" class="btn sm" onClick={() => void demo?.setCut(cuttable, !cuttable.isCut)}>
+          {cuttable.isCut ? 'Mend' : 'Cut'}
+          <span class="vh">
+            {' '}
+            link between node {a} and node {b}
+          </span>
+        </button>
+      )}
+    </li>
+  )
+}
 
 const Star = () => (
   <svg class="st" viewBox="0 0 16 16" width="14" height="14" role="img" aria-label="coordinator">
@@ -193,8 +263,8 @@ const listenForPids = (demo: DemoModel | null): (() => void) => {
   return () => document.removeEventListener('keydown', listen)
 }
 
-const NodeTable = ({ state, max }: { state: State; max: number }) => (
-  <div class="scroll">
+const NodeTable = ({ state, max, events }: { state: State; max: number; events: Events }) => (
+  <div class="scroll" tabIndex={0} role="region" aria-label="Nodes, as a table">
     <table class="tbl">
       <caption class="vh">Nodes</caption>
       <thead>
@@ -211,7 +281,7 @@ const NodeTable = ({ state, max }: { state: State; max: number }) => (
             <th scope="row">
               <NodeDot pid={node.pid} isUp={node.status !== 'down'} /> node {node.pid}
             </th>
-            <td>{nodeWords(node, state, max)}</td>
+            <td>{nodeWords(node, node.pid === state.coordinator, max, events)}</td>
             <td>{node.messages === null ? '' : heldText(node.messages, max)}</td>
             <td>{node.messages === null ? '' : max - node.messages}</td>
           </tr>
@@ -251,51 +321,6 @@ const HeatStrip = ({ state }: { state: State }) => {
           </span>
         ))}
       </div>
-    </section>
-  )
-}
-
-const EVENT_WORDS: Readonly<Record<string, string>> = {
-  up: 'is up',
-  ready: 'is ready',
-  down: 'is down',
-  syncing: 'catches up',
-  coordinates: 'coordinates',
-  coordinator: 'coordinates',
-  leaving: 'is leaving',
-  joined: 'has joined',
-  removed: 'was removed',
-  behind: 'is behind',
-  'clock-ahead': 'has a clock far ahead',
-}
-const EVENTS_MAX = 20
-
-const Events = ({ state, mail }: { state: State; mail: Mail | null }) => {
-  const moves = (mail?.connection.moves.value ?? []).map(({ atMs, from, to, gapMs }) => ({
-    atMs,
-    text: from === null ? `you are at ${to}` : `you moved from ${from} to ${to}, gap ${gapMs} ms`,
-  }))
-  const told = state.events.map(({ at, kind, pid }) => ({
-    atMs: Date.parse(at),
-    text: pid === null ? kind.replaceAll('-', ' ') : `node ${pid} ${EVENT_WORDS[kind] ?? kind.replaceAll('-', ' ')}`,
-  }))
-  const all = [...moves, ...told].sort((a, b) => b.atMs - a.atMs).slice(0, EVENTS_MAX)
-  return (
-    <section class="blk" aria-labelledby="events-heading">
-      <div class="bh">
-        <h2 id="events-heading">What happened</h2>
-      </div>
-      {all.length === 0 && <p class="muted">Nothing yet.</p>}
-      <ol class="ev" aria-label="Events, newest first">
-        {all.map(({ atMs, text }, place) => (
-          <li key={place}>
-            <time class="mono" dateTime={new Date(atMs).toISOString()}>
-              {toClockSeconds(atMs)}
-            </time>
-            <span>{text}</span>
-          </li>
-        ))}
-      </ol>
     </section>
   )
 }
