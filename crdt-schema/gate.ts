@@ -66,6 +66,8 @@ export type Inspection =
 const MERGE_SLACK = 2
 /** Structs of one update at one spot; an editor reaches a handful. */
 const CROWD_MAX = 4096
+/** Client ids that one update brings; each stays in every state vector for ever. Twenty years of four visits a week, all of them unknown here, are fewer. */
+const NEW_CLIENTS_MAX = 8192
 
 /** Judges `update` against what `doc` holds now. Takes time linear in the update and in what it deletes. */
 export const inspectUpdate = (doc: Y.Doc, kind: RoomKind, update: Uint8Array, limits: GateLimits = DEFAULT_GATE_LIMITS): Inspection => {
@@ -73,6 +75,7 @@ export const inspectUpdate = (doc: Y.Doc, kind: RoomKind, update: Uint8Array, li
   const scanned = scanUpdate(update, limits.structsMax)
   if (scanned === null) return rejected('bad-update')
   if (kind === 'inbox') return addsAnything(doc, scanned) ? rejected('read-only') : { status: 'nothing' }
+  if (bringsCrowd(doc, scanned)) return rejected('bad-update')
   const work = createWork(doc, kind, scanned, limits)
   const verdict = walkStructs(work.walk, (struct, place) => settleStruct(work, struct, place)) ?? checkDeletes(work) ?? checkGrowth(work, update.length)
   if (verdict !== null) return verdict === 'gap' ? { status: 'gap' } : rejected(verdict)
@@ -80,6 +83,10 @@ export const inspectUpdate = (doc: Y.Doc, kind: RoomKind, update: Uint8Array, li
 }
 
 const rejected = (code: GateCode): Inspection => ({ status: 'rejected', code })
+
+/** Whether an update has structs of more unknown clients than any replica collects. */
+const bringsCrowd = (doc: Y.Doc, { structs }: ScannedUpdate): boolean =>
+  structs.size > NEW_CLIENTS_MAX && [...structs.keys()].filter(client => Y.getState(doc.store, client) === 0).length > NEW_CLIENTS_MAX
 
 // ---- what a kind of document may hold
 

@@ -22,6 +22,8 @@ export const LIMITS = {
   /** The first sync step 2 of a socket: a page's whole offline work. */
   firstSyncFrameBytesMax: 16 * MIB,
   peerFrameBytesMax: 8 * MIB,
+  /** A million tiny messages in one frame would hold the node that takes them for seconds. */
+  peerFrameMessagesMax: 4_096,
   commitBytesMax: 4 * MIB,
   nodesMax: 9,
   /** An id further ahead of cluster time gets the receipt `bad-id` [DOC2]. */

@@ -8,6 +8,7 @@ import { isGrantText, isOutcomeText } from './grant-wire.ts'
 import { type DocumentName, type Epoch, type NodeId, type Pid, parseEpoch, parseNodeId, parsePid, toDocumentName } from './ids.ts'
 import { LIMITS } from './limits.ts'
 import { type Result, assert, fail, ok } from './prelude.ts'
+import { parseStateVector } from './wire.ts'
 
 /** Raised with every change of a frame; a node speaks no newer frame than its peer's handshake allows. */
 export const PEER_PROTOCOL = 2
@@ -119,6 +120,8 @@ const grantText = v.pipe(v.string(), v.maxLength(8_192), v.check(isGrantText))
 const outcomeText = v.pipe(v.string(), v.maxLength(8_192), v.check(isOutcomeText))
 const bytes = v.instance(Uint8Array<ArrayBufferLike>)
 const pids = v.pipe(v.array(pid), v.maxLength(64))
+/** Checked here, since Yjs throws on a bad one and the node would end. */
+const stateVector = v.pipe(bytes, v.check((value) => parseStateVector(value) !== null))
 
 const row = v.object({
   pid, nodeId, boot: count, counter: count, url, version: text, hears: pids,
@@ -140,7 +143,7 @@ const CONTROL = {
   table: v.object({ pull: count, head: count, buckets: bytes }),
   'bucket-request': v.object({ pull: count, buckets: v.pipe(v.array(count), v.maxLength(4_096)) }),
   rows: v.object({ pull: count, rows: v.array(digestRow), through: count, last: v.boolean() }),
-  want: v.object({ pull: count, items: v.array(v.object({ document, stateVector: bytes })) }),
+  want: v.object({ pull: count, items: v.array(v.object({ document, stateVector })) }),
   diff: v.object({ pull: count, document, part: count, parts: count, bytes, missing: v.boolean() }),
   'pull-end-request': v.object({ pull: count }),
   'pull-end': v.object({ pull: count, promised: epoch, tentative: v.array(grant) }),
@@ -210,7 +213,8 @@ const parsePeerMessage = (bytes: Uint8Array): PeerMessage | null => {
   }
   const type = CONTROL_TYPES[code - CONTROL_BASE]
   if (type === undefined) return null
-  const fields = v.safeParse(CONTROL[type], decoding.readAny(decoder))
+  // Up to the first fault: a list of four million wrong items would make as many issues, and fill the memory.
+  const fields = v.safeParse(CONTROL[type], decoding.readAny(decoder), { abortEarly: true })
   return fields.success ? ({ ...fields.output, type } as PeerMessage) : null
 }
 
@@ -285,13 +289,16 @@ export const encodePeerFrame = (messages: readonly Uint8Array[]): Uint8Array => 
   return frame
 }
 
-/** The messages of a frame, still as bytes, or `bad-frame` if the checksum or the lengths do not fit [STO6]. */
+/** The messages of a frame, still as bytes, or `bad-frame` if the checksum, the lengths or their number do not fit [STO6]. */
 export const decodePeerFrame = (frame: Uint8Array): Result<readonly Uint8Array[], 'bad-frame'> => {
   if (frame.length < 5 || new DataView(frame.buffer, frame.byteOffset).getUint32(0, true) !== crc32(frame, 4)) return fail('bad-frame')
   const decoder = decoding.createDecoder(frame.subarray(4))
   const messages: Uint8Array[] = []
   try {
-    while (decoding.hasContent(decoder)) messages.push(decoding.readVarUint8Array(decoder))
+    while (decoding.hasContent(decoder)) {
+      if (messages.length >= LIMITS.peerFrameMessagesMax) return fail('bad-frame')
+      messages.push(decoding.readVarUint8Array(decoder))
+    }
   } catch {
     return fail('bad-frame')
   }

@@ -88,11 +88,11 @@ const readSyncFrame = (decoder: Decoder): ClientFrame | null => {
   if (step !== SYNC_STEP_1 && step !== SYNC_STEP_2 && step !== SYNC_UPDATE) return null
   const payload = readVarUint8Array(decoder).slice()
   if (step !== SYNC_STEP_1) return { type: step === SYNC_STEP_2 ? 'sync-step-2' : 'update', update: payload }
-  const stateVector = decodeStateVector(payload)
+  const stateVector = parseStateVector(payload)
   return stateVector === null ? null : { type: 'sync-step-1', stateVector, stateVectorBytes: payload }
 }
 
-/** As Yjs reads it, but whole: no entry without a number, nothing after the last one. */
+/** As Yjs reads it, but whole: no entry without a number, nothing after the last one. Throws where it ends too early. */
 const decodeStateVector = (bytes: Uint8Array): Map<number, number> | null => {
   const decoder = createDecoder(bytes)
   const count = readVarUint(decoder)
@@ -104,6 +104,15 @@ const decodeStateVector = (bytes: Uint8Array): Map<number, number> | null => {
     stateVector.set(client, clock)
   }
   return hasContent(decoder) ? null : stateVector
+}
+
+/** What Y.encodeStateVector wrote, or null. Yjs itself throws on anything else, so nothing else may reach it. */
+export const parseStateVector = (bytes: Uint8Array): ReadonlyMap<number, number> | null => {
+  try {
+    return decodeStateVector(bytes)
+  } catch {
+    return null // lib0 throws on every read past the end
+  }
 }
 
 /** How large a frame may be: the first sync step 2 of a socket brings a page's whole offline work. */

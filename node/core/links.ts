@@ -13,7 +13,7 @@ const RELAY_HOPS_MAX = 8
 /** Headroom for the frame's own bytes. */
 const FRAME_BYTES_MAX = LIMITS.peerFrameBytesMax - 1_024
 /** A message that no frame holds travels in pieces of this size. */
-const FRAGMENT_BYTES = 4 * 1024 * 1024
+export const FRAGMENT_BYTES = 4 * 1024 * 1024
 const REFUSALS_UNTIL_DEAD = 2
 /** What may wait for one turn's frame before questions of that peer are put off. */
 const QUEUED_BYTES_MAX = 2 * 1024 * 1024
@@ -284,7 +284,7 @@ export const flushLinks = (node: NodeState): void => {
       bytes = 0
     }
     for (const message of peer.queue) {
-      if (bytes + message.byteLength > FRAME_BYTES_MAX) flush()
+      if (bytes + message.byteLength > FRAME_BYTES_MAX || batch.length >= LIMITS.peerFrameMessagesMax) flush()
       batch.push(message)
       bytes += message.byteLength + 5
     }

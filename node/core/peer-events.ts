@@ -17,6 +17,8 @@ import { type NodeState, type Peer, log, remember, stopNode } from './state.ts'
 
 /** The largest message that pieces may make: a first sync that delivers to many, with room to spare. */
 const FRAGMENTED_BYTES_MAX = 64 * 1024 * 1024
+/** Every piece but the last is of one size, so more of them are no message: a million of one byte would be counted a million times. */
+const FRAGMENTS_MAX = FRAGMENTED_BYTES_MAX / links.FRAGMENT_BYTES
 
 /** Says what this node is, and passes on what the others said of themselves [LIV1]. */
 export const sendHeartbeat = (node: NodeState): void => {
@@ -159,7 +161,7 @@ const takeMessage = (node: NodeState, peer: Peer, message: Exclude<PeerMessage, 
 /** Puts together what was too large for a frame; bounded, and gone with the link. */
 const onFragment = (node: NodeState, peer: Peer, { bytes, last }: Extract<PeerMessage, { type: 'fragment' }>): void => {
   peer.fragments.push(bytes)
-  if (peer.fragments.reduce((sum, piece) => sum + piece.byteLength, 0) > FRAGMENTED_BYTES_MAX) return links.rejectLink(node, peer, 'fragments-too-large')
+  if (peer.fragments.length > FRAGMENTS_MAX || peer.fragments.reduce((sum, piece) => sum + piece.byteLength, 0) > FRAGMENTED_BYTES_MAX) return links.rejectLink(node, peer, 'fragments-too-large')
   if (!last) return
   const message = decodePeerMessage(catchUp.concat(peer.fragments))
   peer.fragments = []

@@ -13,6 +13,7 @@ import type { DraftId, MessageId } from '../../crdt-schema/ids.ts'
 import * as inbox from '../../crdt-schema/inbox.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import * as marks from '../../crdt-schema/marks.ts'
+import { type StructWriter, handMade, longValueAt, stringAfter, valueAt } from '../support/hand-made.ts'
 import { KINDS, type Kind } from './deeds.ts'
 import { type Step, at, createReplica, draftIds, historyOf, holds, messageIds, personOf } from './replicas.ts'
 
@@ -63,40 +64,6 @@ const trial = (doc: Y.Doc, update: Uint8Array): 'gap' | 'nothing' | 'applicable'
   const before = contentOf(copy)
   Y.applyUpdate(copy, update)
   return isPending(copy) ? 'gap' : contentOf(copy) === before ? 'nothing' : 'applicable'
-}
-
-/** A hand-made update: one list of structs per client, each given by a writer of its bytes; and deletes. */
-type StructWriter = (encoder: ReturnType<typeof createEncoder>) => void
-const handMade = (clients: readonly (readonly [client: number, clock: number, ...structs: StructWriter[]])[], deletes: readonly (readonly [number, ...[number, number][]])[] = []): Uint8Array => {
-  const encoder = createEncoder()
-  writeVarUint(encoder, clients.length)
-  for (const [client, clock, ...structs] of clients) {
-    for (const number of [structs.length, client, clock]) writeVarUint(encoder, number)
-    for (const struct of structs) struct(encoder)
-  }
-  writeVarUint(encoder, deletes.length)
-  for (const [client, ...ranges] of deletes) {
-    for (const number of [client, ranges.length, ...ranges.flat()]) writeVarUint(encoder, number)
-  }
-  return toUint8Array(encoder)
-}
-const valueAt = (root: string, key: string, value: unknown): StructWriter => encoder => {
-  for (const number of [0x28, 1]) writeVarUint(encoder, number)
-  for (const name of [root, key]) writeVarString(encoder, name)
-  writeVarUint(encoder, 1)
-  writeAny(encoder, value as never)
-}
-/** One struct of `count` values under a key, as long as that in clocks. */
-const longValueAt = (root: string, key: string, count: number): StructWriter => encoder => {
-  for (const number of [0x28, 1]) writeVarUint(encoder, number)
-  for (const name of [root, key]) writeVarString(encoder, name)
-  writeVarUint(encoder, count)
-  for (let i = 0; i < count; i += 1) writeAny(encoder, 1)
-}
-const stringAfter = (client: number, clock: number, text: string): StructWriter => encoder => {
-  writeUint8(encoder, 0x84) // string content after an origin
-  for (const number of [client, clock]) writeVarUint(encoder, number)
-  writeVarString(encoder, text)
 }
 
 /** If the gate lets an update through, it must apply whole, and leave neither junk nor a foreign root. */
