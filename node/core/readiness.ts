@@ -135,9 +135,13 @@ const isLastViewThere = (node: NodeState): boolean => {
   return awaited.size > 0
 }
 
+/**
+ * Also by a node that is not ready, or no more: what it settled without this one others may have shown, and two nodes that give each
+ * other up at once would else never see each other ready and accusing. Both fetch from each other, ready or not, and take it back.
+ */
 const isAccusedBy = (node: NodeState, pid: Pid): boolean => {
   const row = node.members.rows.get(pid)?.row
-  return row?.phase === 'ready' && row.behind.includes(node.meta.pid)
+  return row !== undefined && row.behind.includes(node.meta.pid) && !isRemoved(node, row.nodeId)
 }
 
 /** It still calls this node behind after the last pull from it had ended: only another pull can show that it is not [REP6]. */

@@ -6,6 +6,7 @@ import * as Y from 'yjs'
 import { type DocumentName, MEMBERS_DOCUMENT, draftsDocument, parseAccountId } from '../../crdt-schema/ids.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import { decodePeerMessage, encodePeerFrame, encodePeerMessage } from '../../crdt-schema/peer-wire.ts'
+import { stepDown } from '../../node/core/coordinator.ts'
 import { digestToHex } from '../../node/core/digest.ts'
 import { receiveUpdate, requireDocument } from '../../node/core/documents.ts'
 import { ownRow } from '../../node/core/members.ts'
@@ -380,6 +381,32 @@ serving('[STO2] a node serves when the ready ones hold what it had stored, not a
   one.mustHold = one.holdsThrough
   cores.run(200)
   assert.is(state.phase, 'ready')
+})
+
+serving('[REP6] who is called behind by a node that has left ready since is behind, and both come back', () => {
+  for (const accusers of [[0], [0, 1]] as const) {
+    const cores = createTrio()
+    cores.run(1_000)
+    // In one turn each gives the other up and leaves ready, as two nodes do that hear each other late: nobody sees it ready and accusing.
+    for (const pid of accusers) {
+      const peer = peerAt(cores, pid, 1 - pid)
+      peer.excluded = true
+      peer.missingThrough = cores.core(pid).state.commits.committedThrough + 1
+      stepDown(cores.core(pid).state, 'test')
+      becomeSyncing(cores.core(pid).state, 'test')
+    }
+    for (const pid of accusers) {
+      cores.core(pid).isDiskStuck = true
+      write(cores, pid)
+    }
+    cores.run(100)
+    assert.equal(phasesOf(cores), ['syncing', 'syncing', 'ready'], `accused by ${accusers.join()}`)
+    for (const pid of accusers) cores.core(pid).isDiskStuck = false
+    runUntil(cores, () => phasesOf(cores).every((phase) => phase === 'ready'), 5_000)
+    cores.run(1_000)
+    assert.equal(cores.all.flatMap(({ state }) => [...state.peers.values()].filter(({ excluded }) => excluded)), [])
+    assert.equal(rootsOf(cores).length, 1)
+  }
 })
 
 serving.run()
