@@ -1,6 +1,7 @@
 // What goes wrong in a plan: families of faults as lines of the language of scenario.ts, each with the line that takes it
 // away again. A new fault is a word in commands.ts, a line here, and a line in docs/simulation.md.
 
+import { CRASH_PLOTS, NETWORK_PLOTS, type Plot } from './plots.ts'
 import type { Random } from './random.ts'
 import { type Entry, PEOPLE, START_MS } from './workloads.ts'
 
@@ -19,6 +20,7 @@ type Fault = readonly (readonly [line: string, undo: string | null])[]
 
 const GAP_MS = { min: 500, max: 4_000 }
 const LASTS_MS = { min: 20, max: 10_000 }
+const PLOTS: Readonly<Partial<Record<FaultFamily, readonly Plot[]>>> = { crash: CRASH_PLOTS, network: NETWORK_PLOTS }
 /** The messages at which a connection is cut, or a node dies. */
 const CUT_AT = ['push', 'ack', 'diff', 'rows', 'want', 'table', 'pull-end', 'prepare', 'prepared', 'claim', 'promise', 'resolved', 'ask', 'reply', 'fragment']
 
@@ -28,7 +30,13 @@ export const planFaults = (random: Random, options: FaultOptions): Entry[] => {
   for (let atMs = START_MS + 500; atMs < simulatedMs - 2_000; atMs += random.integer(GAP_MS.min, GAP_MS.max)) {
     const pid = random.integer(0, nodes - 1)
     const endMs = atMs + random.integer(LASTS_MS.min, LASTS_MS.max)
-    for (const [line, undo] of planFault(random, random.pick(families), pid, options)) {
+    const family = random.pick(families)
+    const plots = PLOTS[family]
+    if (plots !== undefined && random.chance(0.2)) {
+      entries.push(...random.pick(plots)(random, { atMs, pid, nodes }))
+      continue
+    }
+    for (const [line, undo] of planFault(random, family, pid, options)) {
       entries.push({ atMs, line }, ...(undo === null ? [] : [{ atMs: endMs, line: undo }]))
       if (line === `pause ${pid}`) entries.push(...planWaking(random, { atMs, endMs, pid, nodes }))
     }

@@ -18,7 +18,7 @@ import { CLOSE_CODES, type StoredNote, decodeClientFrame, decodeServerNote, enco
 import { WORLD_BEGINS_MS } from './clock.ts'
 import type { Operation } from './history.ts'
 import type { End, EndHandler } from './network.ts'
-import { type Device, type PeopleWorld, viewOf } from './people.ts'
+import { type Device, type PeopleWorld } from './people.ts'
 import type { SimProcess } from './process.ts'
 import type { Random } from './random.ts'
 
@@ -172,7 +172,7 @@ export const createRooms = (world: PageWorld, device: Device, random: Random, on
     const done = room.pending.filter(({ frame }) => frame !== null && frame <= room.stored)
     room.pending = room.pending.filter(({ frame }) => frame === null || frame > room.stored)
     for (const { operation } of done) {
-      history.end(operation, schedule.nowMs, { outcome: 'acknowledged', answeredBy: process?.pid ?? null, view: viewOf(world, process?.pid ?? null), storedOn: word.pids })
+      history.end(operation, schedule.nowMs, { outcome: 'acknowledged', answeredBy: process?.pid ?? null, storedOn: word.pids })
     }
   }
 
@@ -190,7 +190,13 @@ export const createRooms = (world: PageWorld, device: Device, random: Random, on
     closeAll()
     if (device.person.hasLeft || device.isBusy) return
     device.session = null
-    device.signIn(false)
+    signIn()
+  }
+
+  let lastSignIn: Operation | null = null
+  /** Its person takes over what stands in the way: a session of their own that this page has lost. */
+  const signIn = (): void => {
+    lastSignIn = device.signIn(lastSignIn?.code === 'already-signed-in')
   }
 
   const closeAll = (): void => {
@@ -226,7 +232,7 @@ export const createRooms = (world: PageWorld, device: Device, random: Random, on
   const watch = (): void => {
     schedule.after(WATCH_MS, watch)
     if (!isOnline || device.person.hasLeft) return
-    if (device.session === null && device.person.account !== null && !device.isBusy) device.signIn(false)
+    if (device.session === null && device.person.account !== null && !device.isBusy) signIn()
     connectAll()
     const drafts = device.person.account === null ? undefined : rooms.get(draftsDocument(device.person.account))
     const isSilent = drafts?.status === 'open' && schedule.nowMs - drafts.heardMs > SILENT_MS

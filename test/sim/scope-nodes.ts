@@ -29,7 +29,7 @@ export type Output =
   | { readonly type: 'frame'; readonly link: number; readonly frame: Frame }
   | { readonly type: 'close'; readonly link: number }
   | { readonly type: 'dial'; readonly pid: Pid }
-  | { readonly type: 'answer'; readonly call: number; readonly status: number; readonly code: string; readonly holders: readonly Pid[]; readonly view: readonly Pid[] }
+  | { readonly type: 'answer'; readonly call: number; readonly status: number; readonly code: string; readonly body: unknown; readonly holders: readonly Pid[]; readonly view: readonly Pid[] }
   | { readonly type: 'stop'; readonly exitCode: number; readonly text: string }
 
 /** A frame, known by what turn sent it. */
@@ -167,7 +167,12 @@ const answerCall = (node: NodeState, grant: string, outcome: Parameters<NonNulla
 
 // ---- runs
 
-export const createNodes = (config: (pid: Pid) => Config): Nodes => {
+/** `forgetsPromise` plants a defect of the disk: what a node promised is gone when it dies [COO1]. */
+export const createNodes = (config: (pid: Pid) => Config, { forgetsPromise = false } = {}): Nodes => {
+  const toStored = (records: Records | null): StoredState => {
+    const stored = readRecords(records)
+    return !forgetsPromise || stored.meta === null ? stored : { ...stored, meta: JSON.stringify({ ...(JSON.parse(stored.meta) as object), promised: 0 }) }
+  }
   /** What this action moves on. */
   const moving = new Map<Local, NodeState>()
   const roots = new Map<string, Local>()
@@ -209,7 +214,7 @@ export const createNodes = (config: (pid: Pid) => Config): Nodes => {
           events.push({ type: 'password-verified', job: effect.job, match: effect.hashes.indexOf(`hash of ${effect.password}`), rehash: null })
           return
         case 'respond':
-          outputs.push({ type: 'answer', call: effect.call, status: effect.status, code: codeOf(effect.body), holders: state.desk.holders, view: state.members.view })
+          outputs.push({ type: 'answer', call: effect.call, status: effect.status, code: codeOf(effect.body), body: effect.body, holders: state.desk.holders, view: state.members.view })
           return
         case 'stop':
           outputs.push({ type: 'stop', exitCode: effect.exitCode, text: effect.text })
@@ -311,7 +316,7 @@ const listOf = (records: Records | null): CommitRecord[] => {
 const updatesOf = (records: Records | null, document: DocumentName): Uint8Array[] => listOf(records).flatMap(({ updates }) => updates.filter(entry => entry.document === document).map(({ update }) => update))
 
 /** What a disk says when it is opened after a crash. */
-const toStored = (records: Records | null): StoredState => {
+const readRecords = (records: Records | null): StoredState => {
   const heads = new Map<DocumentName, StoredState['heads'][number]>()
   let meta: string | null = null
   let lastCommit = 0

@@ -10,76 +10,23 @@
 //   isolate 1         nothing passes from or to it, and nothing breaks
 //   start 1 · mend    back again; mend opens all paths
 //   beat              every frame arrives, then 250 ms pass and every node does what its timers say, and that arrives, too
-// In `lives` all that can arrive does after every action, and deliveries are no actions of their own.
+// In `lives` all that can arrive does after every action, deliveries are no actions of their own, and each action is there once more
+// for every telling frame before which a node may die in it.
 //   wait              ten beats: long enough to give up the dead and to find a coordinator
 
-import { type AccountId, type Epoch, type Pid, epochCounter, mintRequestId, requestToAccountId } from '../../crdt-schema/ids.ts'
-import { type Frame, type Input, type Local, NAME, type Nodes, type Output, TICK_MS, claimCall } from './scope-nodes.ts'
+import { type Epoch, type Pid, epochCounter } from '../../crdt-schema/ids.ts'
+import { type Draft, type Link, type NodeAt, PEOPLE, type ScopeWorld, type Side, type Wish, createMoves } from './scope-moves.ts'
+import { type Frame, NAME, type Nodes } from './scope-nodes.ts'
 import { printFrame, rankTags } from './scope-prints.ts'
 
-const TICKS_OF_BEAT = 2
-const TICKS_OF_WAIT = 10
-const DIAL_TIMEOUT_MS = 3_000
-const DELIVERIES_MAX = 20_000
+export { PEOPLE, type ScopeWorld } from './scope-moves.ts'
 
-export const PEOPLE: readonly { readonly key: string; readonly account: AccountId }[] = [1, 2].map(n => {
-  const key = mintRequestId(new Uint8Array(16).fill(n))
-  return { key, account: requestToAccountId(key) }
-})
-
-export interface NodeAt {
-  readonly status: 'running' | 'paused' | 'down'
-  /** Its present run, or its last. */
-  readonly local: Local | null
-  readonly runs: number
-  readonly links: number
-}
-
-interface Side {
-  readonly pid: Pid
-  readonly link: number
-  readonly isOpen: boolean
-  /** What is on its way to this side. */
-  readonly inbox: readonly (Frame | null)[]
-}
-
-type Link = readonly [Side, Side]
-
-interface Dial {
-  readonly from: Pid
-  readonly to: Pid
-  readonly sinceMs: number
-}
-
-/** What became of a person's wish so far. `lost`: no answer came, or one that says to ask again. */
-export interface Wish {
-  readonly status: 'none' | 'asked' | 'granted' | 'refused' | 'lost'
-  readonly via: number
-  readonly view: readonly Pid[]
-}
-
-export interface ScopeWorld {
-  readonly nowMs: number
-  readonly nodes: readonly NodeAt[]
-  readonly links: readonly Link[]
-  readonly dials: readonly Dial[]
-  readonly cuts: readonly string[]
-  readonly isolated: readonly Pid[]
-  /** Faults of the options that have come. */
-  readonly faults: readonly number[]
-  readonly asks: number
-  readonly times: number
-  readonly wishes: readonly Wish[]
-  /** Some nodes could not reach others for a while: one name may have been granted on both sides. */
-  readonly wasParted: boolean
-  /** Epochs coordinated so far, as `epoch by pid in run`. */
-  readonly epochs: readonly string[]
-  /** A rule that broke in the last action. */
-  readonly broken: string | null
-}
+/** More telling frames than a node sends in one action. */
+const DEATHS_MAX = 40
 
 export interface Action {
   readonly name: string
+  readonly change: (draft: Draft) => void
   readonly at: (world: ScopeWorld) => ScopeWorld
 }
 
@@ -95,8 +42,6 @@ export interface ScopeOptions {
   readonly timesMax: number
 }
 
-type Draft = { -readonly [Key in keyof ScopeWorld]: ScopeWorld[Key] extends readonly (infer Item)[] ? Item[] : ScopeWorld[Key] }
-
 /** Every fault that nodes and links of so many nodes may have. */
 export const faultKinds = (nodes: number): string[] => {
   const pids = Array.from({ length: nodes }, (_, pid) => pid)
@@ -110,6 +55,10 @@ export interface Scope {
   /** All up, whole and quiet. */
   begin(): ScopeWorld
   actions(world: ScopeWorld): Action[]
+  /** The same action once more for each telling frame before which a node may die in it, in `lives`; in `moments` a crash is a step of its own. */
+  deaths(world: ScopeWorld, action: Action): Action[]
+  /** Who says that the name is free, although it was granted; null: nobody. */
+  findStaleAnswer(world: ScopeWorld): string | null
   /** All that can arrive does. */
   settle(world: ScopeWorld): ScopeWorld
   /** Every fault is taken back. */
@@ -121,7 +70,7 @@ export interface Scope {
 }
 
 export const createScope = (nodes: Nodes, options: ScopeOptions): Scope => {
-  const pids = Array.from({ length: options.nodes }, (_, pid) => pid as Pid)
+  const { pids, at, turn, doom, findStaleAnswer, pairOf, isReady, fateOf, finishDial, deliver, drain, beat, wait, pass, startNode, crash, cut, ask } = createMoves(nodes, options.nodes)
 
   const edit = (world: ScopeWorld, change: (draft: Draft) => void): ScopeWorld => {
     const draft: Draft = { ...world, nodes: [...world.nodes], links: [...world.links], dials: [...world.dials], cuts: [...world.cuts], isolated: [...world.isolated], faults: [...world.faults], wishes: [...world.wishes], epochs: [...world.epochs], broken: null }
@@ -129,235 +78,11 @@ export const createScope = (nodes: Nodes, options: ScopeOptions): Scope => {
     nodes.rest()
     return draft
   }
-  const at = (world: Pick<ScopeWorld, 'nodes'>, pid: Pid): NodeAt => world.nodes[pid] as NodeAt
-  const fail = (draft: Draft, words: string): void => void (draft.broken ??= words)
-
-  // ---- turns
-
-  const turn = (draft: Draft, pid: Pid, inputs: readonly Input[]): void => {
-    const node = at(draft, pid)
-    if (node.status !== 'running' || node.local === null) return
-    try {
-      const local = nodes.turn(node.local, draft.nowMs, inputs)
-      draft.nodes[pid] = { ...node, local }
-      take(draft, pid, local)
-    } catch (error) {
-      fail(draft, `node ${pid} threw: ${error instanceof Error ? error.stack : String(error)}`)
-      draft.nodes[pid] = { ...node, status: 'down' }
-    }
-  }
-
-  const take = (draft: Draft, pid: Pid, local: Local): void => {
-    const { seen } = local
-    if (seen.broken !== null) fail(draft, `node ${pid}: ${seen.broken}`)
-    for (const output of local.outputs) carryOut(draft, pid, output)
-    if (seen.role !== 'coordinating') return
-    const boot = `${seen.epoch} by ${pid} in run ${at(draft, pid).runs}`
-    if (draft.epochs.includes(boot)) return
-    if (draft.epochs.some(other => other.startsWith(`${seen.epoch} `))) fail(draft, `epoch ${boot}, after ${draft.epochs.join(', ')}: coordinated twice [COO1]`)
-    if (!draft.wasParted && draft.epochs.some(other => Number.parseInt(other) > seen.epoch)) fail(draft, `epoch ${boot}, after ${draft.epochs.join(', ')}: not above all before [COO1]`)
-    draft.epochs.push(boot)
-    draft.epochs.sort()
-  }
-
-  const carryOut = (draft: Draft, pid: Pid, output: Output): void => {
-    switch (output.type) {
-      case 'frame':
-        return send(draft, pid, output.link, output.frame)
-      case 'close':
-        return close(draft, pid, output.link)
-      case 'dial':
-        return void draft.dials.push({ from: pid, to: output.pid, sinceMs: draft.nowMs })
-      case 'answer':
-        return answer(draft, pid, output)
-      case 'stop':
-        return fail(draft, `node ${pid} ends with code ${output.exitCode}: ${output.text}`)
-    }
-  }
-
-  const answer = (draft: Draft, pid: Pid, { call, status, code, holders, view }: Extract<Output, { type: 'answer' }>): void => {
-    const before = draft.wishes[call]
-    if (before === undefined) return // asked for by heal's probes
-    const isGranted = status < 300
-    draft.wishes[call] = { status: isGranted ? 'granted' : status < 500 && status !== 429 ? 'refused' : 'lost', via: pid, view }
-    if (!isGranted) {
-      if (code === 'internal-error') fail(draft, `node ${pid} answered ${code}`)
-      return
-    }
-    const { account } = PEOPLE[call] as (typeof PEOPLE)[number]
-    for (const holder of [...new Set([pid, ...holders])]) {
-      if (!at(draft, holder).local?.seen.claimants.includes(account)) fail(draft, `granted to person ${call} by node ${pid}, which counts node ${holder} as a holder, but its disk has no claim [REP6]`)
-    }
-    const other = draft.wishes.findIndex((wish, index) => index !== call && wish.status === 'granted')
-    const held = draft.wishes[other]
-    if (held === undefined) return
-    const isApart = !held.view.some(member => view.includes(member)) || held.view.length === 1 || view.length === 1
-    if (!draft.wasParted || !isApart) fail(draft, `two owners: granted to person ${other} by node ${held.via} seeing ${held.view.join(' ')}, and to person ${call} by node ${pid} seeing ${view.join(' ')} [COO4]`)
-  }
-
-  // ---- links
-
-  const setSide = (draft: Draft, index: number, side: 0 | 1, change: Partial<Side>): void => {
-    const link = draft.links[index] as Link
-    const next: [Side, Side] = [...link]
-    next[side] = { ...link[side], ...change }
-    draft.links[index] = next
-  }
-
-  const findSide = (draft: Draft, pid: Pid, link: number): [number, 0 | 1] | null => {
-    for (const [index, sides] of draft.links.entries()) for (const side of [0, 1] as const) if (sides[side].pid === pid && sides[side].link === link) return [index, side]
-    return null
-  }
-
-  const put = (draft: Draft, index: number, side: 0 | 1, item: Frame | null): void => {
-    const { isOpen, inbox } = (draft.links[index] as Link)[side]
-    if (isOpen) setSide(draft, index, side, { inbox: [...inbox, item] })
-  }
-
-  const send = (draft: Draft, pid: Pid, link: number, frame: Frame): void => {
-    const found = findSide(draft, pid, link)
-    if (found === null || !(draft.links[found[0]] as Link)[found[1]].isOpen) return
-    put(draft, found[0], found[1] === 0 ? 1 : 0, frame)
-  }
-
-  /** This side hears no more; the other gets what was sent before, then the close. */
-  const close = (draft: Draft, pid: Pid, link: number): void => {
-    const found = findSide(draft, pid, link)
-    if (found === null || !(draft.links[found[0]] as Link)[found[1]].isOpen) return
-    const [index, side] = found
-    setSide(draft, index, side, { isOpen: false, inbox: [] })
-    put(draft, index, side === 0 ? 1 : 0, null)
-    sweep(draft)
-  }
-
-  const sweep = (draft: Draft): void => void (draft.links = draft.links.filter(([a, b]) => a.isOpen || b.isOpen))
-
-  const isPassable = (world: Pick<ScopeWorld, 'isolated' | 'nodes'>, from: Pid, to: Pid): boolean => !world.isolated.includes(from) && !world.isolated.includes(to) && at(world, to).status === 'running'
-
-  const deliver = (draft: Draft, index: number, side: 0 | 1): void => {
-    const { pid, link, inbox } = (draft.links[index] as Link)[side]
-    const [item, ...rest] = inbox
-    if (item === undefined) return
-    setSide(draft, index, side, { inbox: rest })
-    if (item !== null) return turn(draft, pid, [{ key: `frame ${link} ${item.id}`, event: { type: 'link-frame', link, frame: item.bytes } }])
-    setSide(draft, index, side, { isOpen: false, inbox: [] })
-    sweep(draft)
-    turn(draft, pid, [{ key: `down ${link}`, event: { type: 'link-down', link } }])
-  }
-
-  const pairOf = (a: Pid, b: Pid): string => `${Math.min(a, b)}-${Math.max(a, b)}`
-
-  /** What a dial meets now; null: nothing yet. */
-  const fateOf = (world: ScopeWorld | Draft, { from, to, sinceMs }: Dial): 'connected' | 'refused' | 'timeout' | null => {
-    if (world.nowMs - sinceMs >= DIAL_TIMEOUT_MS) return 'timeout'
-    if (world.cuts.includes(pairOf(from, to))) return 'refused'
-    if (world.isolated.includes(from) || world.isolated.includes(to) || at(world, to).status === 'paused') return null
-    const { status, local } = at(world, to)
-    return status === 'down' || local === null || local.seen.identity === null ? 'refused' : 'connected'
-  }
-
-  const finishDial = (draft: Draft, dial: Dial): void => {
-    const fate = fateOf(draft, dial)
-    if (fate === null || at(draft, dial.from).status !== 'running') return
-    draft.dials = draft.dials.filter(other => other !== dial)
-    const { from, to } = dial
-    if (fate !== 'connected') return turn(draft, from, [{ key: `dial ${to} ${fate}`, event: { type: 'dial-failed', pid: to, reason: fate } }])
-    const identities = [at(draft, from).local?.seen.identity ?? null, at(draft, to).local?.seen.identity ?? null] as const
-    const [here, there] = [openLink(draft, from), openLink(draft, to)]
-    draft.links.push([{ pid: from, link: here, isOpen: true, inbox: [] }, { pid: to, link: there, isOpen: true, inbox: [] }])
-    for (const [pid, link, peer, dialed] of [[from, here, identities[1], true], [to, there, identities[0], false]] as const) {
-      if (peer !== null) turn(draft, pid, [{ key: `up ${link} ${peer.pid} ${peer.boot} ${dialed}`, event: { type: 'link-up', link, peer, dialed } }])
-    }
-  }
-
-  const openLink = (draft: Draft, pid: Pid): number => {
-    const node = at(draft, pid)
-    draft.nodes[pid] = { ...node, links: node.links + 1 }
-    return node.links + 1
-  }
-
-  // ---- time
-
-  const nextDelivery = (world: ScopeWorld | Draft): [number, 0 | 1] | null => {
-    for (const [index, link] of world.links.entries()) for (const side of [0, 1] as const) if (isReady(world, link, side)) return [index, side]
-    return null
-  }
-  const isReady = (world: ScopeWorld | Draft, link: Link, side: 0 | 1): boolean => link[side].inbox.length > 0 && isPassable(world, link[side === 0 ? 1 : 0].pid, link[side].pid)
-
-  /** Everything that can arrive does, and all that follows from it. */
-  const drain = (draft: Draft): void => {
-    for (let count = 0; count < DELIVERIES_MAX; count++) {
-      const dial = draft.dials.find(each => at(draft, each.from).status === 'running' && fateOf(draft, each) !== null)
-      if (dial !== undefined) {
-        finishDial(draft, dial)
-        continue
-      }
-      const next = nextDelivery(draft)
-      if (next === null) return
-      deliver(draft, ...next)
-      // Links take turns.
-      if (draft.links.length > 1 && draft.links[next[0]] !== undefined) draft.links.push(...draft.links.splice(next[0], 1))
-    }
-    fail(draft, 'the nodes never come to rest')
-  }
-
-  const tick = (draft: Draft): void => {
-    draft.nowMs += TICK_MS
-    for (const pid of pids) turn(draft, pid, [{ key: 'tick', event: { type: 'tick' } }])
-  }
-
-  const pass = (draft: Draft, ticks: number): void => {
-    drain(draft)
-    for (let count = 0; count < ticks && draft.broken === null; count++) {
-      tick(draft)
-      drain(draft)
-    }
-    draft.links.sort((a, b) => a[0].pid - b[0].pid || a[1].pid - b[1].pid || a[0].link - b[0].link)
-  }
-  const beat = (draft: Draft): void => pass(draft, TICKS_OF_BEAT)
-  const wait = (draft: Draft): void => pass(draft, TICKS_OF_WAIT)
-
-  // ---- nodes
-
-  const startNode = (draft: Draft, pid: Pid): void => {
-    const node = at(draft, pid)
-    const local = nodes.start(pid, node.local, draft.nowMs, node.runs)
-    draft.nodes[pid] = { status: 'running', local, runs: node.runs + 1, links: 0 }
-    take(draft, pid, local)
-  }
-
-  const crash = (draft: Draft, pid: Pid, how: 'heard' | 'silent'): void => {
-    draft.nodes[pid] = { ...at(draft, pid), status: 'down' }
-    draft.dials = draft.dials.filter(({ from }) => from !== pid)
-    for (const [index, link] of draft.links.entries()) {
-      for (const side of [0, 1] as const) {
-        if (link[side].pid !== pid || !link[side].isOpen) continue
-        const far = side === 0 ? 1 : 0
-        setSide(draft, index, side, { isOpen: false, inbox: [] })
-        if (how === 'silent') setSide(draft, index, far, { inbox: [] })
-        put(draft, index, far, null)
-      }
-    }
-    sweep(draft)
-    for (const [call, wish] of draft.wishes.entries()) if (wish.status === 'asked' && wish.via === pid) draft.wishes[call] = { ...wish, status: 'lost' }
-  }
-
-  const cut = (draft: Draft, pair: string): void => {
-    draft.cuts.push(pair)
-    draft.wasParted = true
-    for (const [index, link] of draft.links.entries()) {
-      if (pairOf(link[0].pid, link[1].pid) !== pair) continue
-      for (const side of [0, 1] as const) if (link[side].isOpen) setSide(draft, index, side, { inbox: [null] })
-    }
-  }
-
-  const ask = (draft: Draft, pid: Pid, call: number, name: string, key: string): void =>
-    turn(draft, pid, [{ key: `ask ${call} ${key}`, event: { type: 'request', call, body: claimCall(name), token: null, idempotencyKey: key, address: 'test' } }])
-
   // ---- what may happen
 
   const action = (name: string, change: (draft: Draft) => void): Action => ({
     name,
+    change,
     at: world => edit(world, draft => {
       change(draft)
       if (options.steps === 'lives') drain(draft)
@@ -420,6 +145,31 @@ export const createScope = (nodes: Nodes, options: ScopeOptions): Scope => {
     }
   }
 
+  const deaths = (world: ScopeWorld, { name, change }: Action): Action[] => {
+    if (options.steps !== 'lives') return []
+    return options.faults.flatMap((fault, index) => {
+      const [kind, where] = fault.split(' ')
+      const pid = Number(where) as Pid
+      if (kind !== 'crash' || world.faults.includes(index) || name.startsWith('crash') || (options.faults.indexOf(fault) < index && !world.faults.includes(options.faults.indexOf(fault)))) return []
+      const found: Action[] = []
+      for (let left = 0; left < DEATHS_MAX; left++) {
+        let isDead = false
+        const dying = (draft: Draft): void => {
+          isDead = doom(draft, pid, left, () => {
+            change(draft)
+            drain(draft)
+          })
+          draft.faults.push(index)
+          draft.faults.sort()
+        }
+        const to = edit(world, dying)
+        if (!isDead) break
+        found.push({ name: `${name} and crash ${pid} before its frame ${left}`, change: dying, at: () => to })
+      }
+      return found
+    })
+  }
+
   const wakeNode = (draft: Draft, pid: Pid): void => void (draft.nodes[pid] = { ...at(draft, pid), status: 'running' })
   const mend = (draft: Draft): void => {
     draft.cuts = []
@@ -459,6 +209,12 @@ export const createScope = (nodes: Nodes, options: ScopeOptions): Scope => {
       ...returns(world),
       ...(world.times < options.timesMax ? [passing('beat', beat), passing('wait', wait)] : [])
     ],
+    deaths,
+    findStaleAnswer(world) {
+      let stale: string | null = null
+      edit(world, draft => void (stale = findStaleAnswer(draft)))
+      return stale
+    },
     settle: world => edit(world, drain),
     heal: world => edit(world, draft => {
       mend(draft)

@@ -11,7 +11,7 @@ import { createScopeOf, explore, parseUnit, unitsOfScope } from './small-scope.t
 const scope = suite('small-scope')
 
 const asked = process.env['STARLING_UNIT']
-const UNITS = asked === undefined ? ['moments 2 12 2 0 crash 0', 'moments 2 5 2 1 cut 0-1', 'moments 3 4 2 0 crash 0 + pause 1', 'lives 2 5 2 any pause 0', 'lives 3 3 1 any crash 0 + isolate 1'] : [asked]
+const UNITS = asked === undefined ? ['moments 2 12 2 0 crash 0', 'moments 2 5 2 1 cut 0-1', 'moments 3 4 2 0 crash 0 + pause 1', 'lives 2 5 2 any pause 0', 'lives 3 2 1 any crash 0', 'lives 3 2 1 any cut 0-1', 'lives 3 3 1 any pause 0'] : [asked]
 
 for (const name of UNITS) {
   scope(`[COO4] no way through "${name}" ends in two owners, a lost grant or a cluster that does not come back`, () => {
@@ -21,13 +21,23 @@ for (const name of UNITS) {
   })
 }
 
-const PLANTED: readonly (readonly [Mutant, string])[] = [['no-ready-gate', 'lives 2 5 1 any crash 0 + crash 1']]
+const PLANTED: readonly (readonly [Mutant | 'forgets-promise', string])[] = [
+  ['no-ready-gate', 'lives 2 5 1 any crash 0 + crash 1'],
+  ['forgets-promise', 'lives 2 5 1 any crash 0 + crash 1'],
+  ['no-fence-no-self-suspicion', 'lives 3 3 1 any pause 0'],
+  ['no-flush', 'lives 3 2 1 any crash 0'],
+  ['acknowledge-early', 'lives 3 2 1 any crash 0'],
+  ['fixed-view', 'lives 3 2 1 any crash 0'],
+  ['no-relay', 'lives 3 2 1 any cut 0-1'],
+  ['acknowledge-early', 'moments 2 6 1 0 crash 0'],
+  ['no-flush', 'moments 3 7 1 0 crash 0']
+]
 
-for (const [mutant, name] of PLANTED) {
-  scope(`[COO1] ${mutant} is caught on the way through "${name}"`, () => {
-    const { findings, figures } = explore({ ...parseUnit(name), mutant })
-    assert.ok(findings.length > 0, `${mutant} was not caught in ${figures.states} states`)
-    console.log(`    ${mutant}, after ${figures.states} states: ${findings[0]?.slice(0, 200)}`)
+for (const [defect, name] of PLANTED) {
+  scope(`[COO1] ${defect} is caught on the way through "${name}"`, () => {
+    const { findings, figures } = explore({ ...parseUnit(name), ...(defect === 'forgets-promise' ? { forgetsPromise: true } : { mutant: defect }) })
+    assert.ok(findings.length > 0, `${defect} was not caught in ${figures.states} states`)
+    console.log(`    ${defect}, after ${figures.states} states: ${findings[0]?.slice(0, 200)}`)
   })
 }
 

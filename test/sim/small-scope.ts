@@ -4,7 +4,8 @@
 //
 //   moments   frame by frame: all that can happen while no timer is due, in every order. Where two faults and two people meet
 //             inside one grant, one restart, one fail-over of links. Time passes as often as the unit says
-//   lives     all that can arrive does after each step, and time passes as often as one likes: fail-over, return, waking
+//   lives     all that can arrive does after each step, or a node dies in the midst of it, and time passes as often as one likes:
+//             fail-over, return, waking
 
 import { createHash } from 'node:crypto'
 import { mintRequestId } from '../../crdt-schema/ids.ts'
@@ -16,6 +17,8 @@ import { PEOPLE, type Scope, type ScopeOptions, type ScopeWorld, createScope, fa
 export interface Exploration extends ScopeOptions {
   readonly depth: number
   readonly mutant?: Mutant
+  /** Plants disks that lose what was promised. */
+  readonly forgetsPromise?: boolean
 }
 
 export interface Explored {
@@ -37,10 +40,10 @@ interface Way {
 const wayToText = (way: Way | null): string => (way === null ? '' : `${wayToText(way.before)}${way.before === null ? '' : '; '}${way.step}`)
 
 /** `keeps`: without it one way can be gone, on nodes that are never copied. */
-export const createScopeOf = (options: ScopeOptions, keeps: 'copies' | 'none' = 'copies') => {
+export const createScopeOf = (options: ScopeOptions & { readonly forgetsPromise?: boolean }, keeps: 'copies' | 'none' = 'copies') => {
   const urlOf = (pid: number): string => `http://node-${pid}.test`
   const peers = new Map(Array.from({ length: options.nodes }, (_, pid) => [pid as never, urlOf(pid)]))
-  const nodes = createNodes(pid => ({ ...DEFAULTS, tickMs: TICK_MS, aloneMs: null, rateLimits: false, pid, peers, url: urlOf(pid), clusterId: 'c'.repeat(32), version: '1.0.0' }))
+  const nodes = createNodes(pid => ({ ...DEFAULTS, tickMs: TICK_MS, aloneMs: null, rateLimits: false, pid, peers, url: urlOf(pid), clusterId: 'c'.repeat(32), version: '1.0.0' }), options)
   return { nodes, scope: createScope(keeps === 'copies' ? nodes : { ...nodes, rest: () => {} }, options) }
 }
 
@@ -72,8 +75,8 @@ const exploreAll = (exploration: Exploration): Explored => {
     const key = shorten(scope.keyOf(still))
     if (ended.has(key)) return
     ended.add(key)
-    const broken = still.broken ?? judgeEnd(scope, still)
-    if (broken !== null) findings.push(`${wayToText(way)}; then healed: ${broken}`)
+    const broken = still.broken ?? judgeSurvivors(scope, still) ?? judgeEnd(scope, still)
+    if (broken !== null) findings.push(`${wayToText(way)}; in the end: ${broken}`)
   }
 
   for (; depth < exploration.depth && frontier.length > 0 && findings.length < FINDINGS_MAX; depth++) {
@@ -81,13 +84,14 @@ const exploreAll = (exploration: Exploration): Explored => {
     for (const { world, way } of frontier) {
       const actions = scope.actions(world)
       if (actions.length === 0) end(world, way)
-      for (const action of actions) {
+      for (const action of actions.flatMap(each => [each, ...scope.deaths(world, each)])) {
         if (findings.length >= FINDINGS_MAX) break
         transitions += 1
         const to = action.at(world)
         const there: Way = { step: action.name, before: way }
-        if (to.broken !== null) {
-          findings.push(`${wayToText(there)}: ${to.broken}`)
+        const broken = to.broken ?? scope.findStaleAnswer(to)
+        if (broken !== null) {
+          findings.push(`${wayToText(there)}: ${broken}`)
           continue
         }
         const key = shorten(scope.keyOf(to))
@@ -106,22 +110,42 @@ const exploreAll = (exploration: Exploration): Explored => {
 /** Six seconds: more than a restarted node needs to find its peers, sync and be given the role. */
 const HEAL_TICKS_MAX = 24
 const PROBE_TICKS_MAX = 12
+/** Two and a half seconds: whoever is gone is known to be. */
+const NOTICE_TICKS = 10
 
-/** Takes every fault back and lets time pass: then all must be well. Returns what is not. */
-const judgeEnd = (scope: Scope, world: ScopeWorld): string | null => {
-  const healed = scope.passUntil(scope.heal(world), each => findUnwell(each) === null, HEAL_TICKS_MAX)
-  const unwell = healed.broken ?? findUnwell(healed)
-  if (unwell !== null) return unwell
-  const pids = healed.nodes.map((_, pid) => pid)
-  const asked = pids.reduce((each, pid) => scope.ask(each, pid, PEOPLE.length + pid, OTHER_NAMES[pid] as string, mintRequestId(new Uint8Array(16).fill(100 + pid))), healed)
-  const missing = (each: ScopeWorld): number[] => pids.filter(pid => each.nodes.some(({ local }) => local?.seen.others[pid] === null))
+/**
+ * While nodes are down for good, or one link of three is cut, those that never stopped go on by themselves: ready, equal, with one
+ * coordinator and all that was granted [LIV2, REP3]. What a part owes that was frozen, or came back, depends on whom it last saw.
+ */
+const judgeSurvivors = (scope: Scope, world: ScopeWorld): string | null => {
+  const kinds = new Set(world.faults.map(index => scope.options.faults[index]?.split(' ')[0]))
+  const isBridged = world.cuts.length === 0 || (new Set(world.cuts).size === 1 && world.nodes.length === 3 && world.nodes.every(({ status }) => status === 'running'))
+  const isWhole = world.faults.length === 0 || world.nodes.every(({ status }) => status === 'down')
+  if (isWhole || kinds.has('pause') || kinds.has('isolate') || !isBridged || world.nodes.some(({ status, runs }) => status === 'running' && runs > 1)) return null
+  const noticed = scope.passUntil(world, () => false, NOTICE_TICKS)
+  const passed = scope.passUntil(noticed, each => findUnwell(each) === null, HEAL_TICKS_MAX)
+  const unwell = passed.broken ?? findUnwell(passed) ?? judgeServing(scope, passed)
+  return unwell === null ? null : `not healed, those that run: ${unwell}`
+}
+
+/** Every node that runs gives away a new name. */
+const judgeServing = (scope: Scope, world: ScopeWorld): string | null => {
+  const pids = world.nodes.flatMap(({ status }, pid) => (status === 'running' ? [pid] : []))
+  const asked = pids.reduce((each, pid) => scope.ask(each, pid, PEOPLE.length + pid, OTHER_NAMES[pid] as string, mintRequestId(new Uint8Array(16).fill(100 + pid))), world)
+  const missing = ({ nodes }: ScopeWorld): number[] => pids.filter(pid => nodes.some(({ status, local }) => status === 'running' && local?.seen.others[pid] === null))
   const after = scope.passUntil(asked, each => missing(each).length === 0, PROBE_TICKS_MAX)
   if (after.broken !== null) return after.broken
   return missing(after).length === 0 ? null : `no new account through node ${missing(after).join(', ')}`
 }
 
+/** Takes every fault back and lets time pass: then all must be well. Returns what is not. */
+const judgeEnd = (scope: Scope, world: ScopeWorld): string | null => {
+  const healed = scope.passUntil(scope.heal(world), each => findUnwell(each) === null, HEAL_TICKS_MAX)
+  return healed.broken ?? findUnwell(healed) ?? judgeServing(scope, healed)
+}
+
 const findUnwell = ({ nodes, wishes, wasParted }: ScopeWorld): string | null => {
-  const seen = nodes.flatMap(({ local }) => local?.seen ?? [])
+  const seen = nodes.flatMap(({ status, local }) => (status === 'running' ? (local?.seen ?? []) : []))
   if (seen.some(({ phase }) => phase !== 'ready')) return `not all are ready: ${seen.map(({ phase }) => phase).join(', ')}`
   if (seen.filter(({ role }) => role === 'coordinating').length !== 1) return `not one coordinator: ${seen.map(({ role }) => role).join(', ')}`
   if (new Set(seen.map(({ root }) => root)).size !== 1) return `different contents: ${seen.map(({ root }) => root).join(', ')}`
@@ -155,6 +179,7 @@ export const parseUnit = (name: string): Exploration => {
 export const unitsOfScope = (): Unit[] => [
   ...[2, 3].flatMap(nodes => pairsOf(faultKinds(nodes)).map(faults => unit({ steps: 'moments', nodes, depth: 12, asksMax: 2, timesMax: 0, faults }))),
   ...pairsOf(faultKinds(2)).map(faults => unit({ steps: 'moments', nodes: 2, depth: 12, asksMax: 2, timesMax: 1, faults })),
-  ...pairsOf(faultKinds(2)).map(faults => unit({ steps: 'lives', nodes: 2, depth: 6, asksMax: 2, timesMax: Infinity, faults })),
+  ...pairsOf(faultKinds(2)).map(faults => unit({ steps: 'lives', nodes: 2, depth: 5, asksMax: 2, timesMax: Infinity, faults })),
+  ...pairsOf(faultKinds(3)).map(faults => unit({ steps: 'lives', nodes: 3, depth: 4, asksMax: 2, timesMax: Infinity, faults })),
   ...faultKinds(3).map(fault => unit({ steps: 'lives', nodes: 3, depth: 6, asksMax: 2, timesMax: Infinity, faults: [fault] }))
 ]
