@@ -17,6 +17,8 @@ import { judge, killRunning, runProgram } from './lib/run-file.mjs'
 import { SUITES, deadlineOf, faultOf, findTests } from './lib/suites.mjs'
 
 const CHECK_DEADLINE_MS = 120_000
+/** The simulator makes much that lives only for a moment: with room for it, long programmes take a seventh less time. */
+const LONG_NODE_OPTIONS = ['--max-semi-space-size=64']
 
 const readOptions = () => {
   try {
@@ -69,7 +71,7 @@ const runFile = async ({ config, tally, suite, file, root, outdir, env, deadline
     return report(tally, { name, passed: 0, failed: 1, ms: 0, reason: 'it does not build', output: await config.describeBuildError(error) })
   }
   const limitMs = deadlineMs ?? deadlineOf(suite, file.path, file.source)
-  const result = await runProgram({ command: process.execPath, args: ['--enable-source-maps', outfile], cwd: root, env, deadlineMs: limitMs })
+  const result = await runProgram({ command: process.execPath, args: ['--enable-source-maps', ...(env.STARLING_LONG === '1' ? LONG_NODE_OPTIONS : []), outfile], cwd: root, env, deadlineMs: limitMs })
   report(tally, { name, ...judge({ result, deadlineMs: limitMs }), ms: result.ms, output: result.output })
 }
 
