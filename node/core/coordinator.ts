@@ -15,6 +15,7 @@ import { isDirectoryDocument } from './documents.ts'
 import { settleCollected } from './granting.ts'
 import { sendAfter, sendTo } from './links.ts'
 import { readyInView } from './members.ts'
+import { randomBytes } from './node-desk.ts'
 import { noteEpoch, raisePromise } from './promises.ts'
 import { type Coordinator, type NodeState, log, remember } from './state.ts'
 
@@ -24,10 +25,12 @@ const LOSSES_WINDOW_MS = 600_000
 const LOSSES_FREE = 2
 /** The first wait of a node that lost the role too often: longer than a node that flaps in seconds stays up. */
 const HOLD_BACK_MS = 15_000
+/** Far more epochs than one node coordinates while another is away, and few enough that an epoch stays an exact number for ever. */
+const LEAP_MAX = 2 ** 24
 
 export const createCoordinator = (): Coordinator => ({
   role: 'follower', epoch: 0 as Epoch, readySet: '', readySetSinceMs: 0, answered: new Set(), asked: new Set(), collected: [], nextOrder: 1,
-  jobs: [], holdUntilMs: -Infinity, highestCounter: 0, settledBy: 0, tellsSettled: false, upkeepMs: 0, mergedMs: null, confirmedMs: 0
+  jobs: [], holdUntilMs: -Infinity, highestCounter: 0, leapDue: false, settledBy: 0, tellsSettled: false, upkeepMs: 0, mergedMs: null, confirmedMs: 0
 })
 
 /** Each tick, and whenever a row, a promise or the phase has changed. */
@@ -89,10 +92,20 @@ const holdBackIfUnsteady = (node: NodeState): void => {
   node.coordinator.holdUntilMs = node.now.monotonicMs + Math.min(node.config.settleMsMax, HOLD_BACK_MS * 2 ** (excess - 1))
 }
 
+/**
+ * How far above all that it remembers a node claims. Its disk may be an old copy that somebody put back: if nobody could tell it so, it
+ * has coordinated epochs that it does not remember, and must not coordinate them once more, with other grants under the same numbers.
+ */
+const stepOf = (node: NodeState): number => {
+  const isLeap = node.coordinator.leapDue && readyInView(node).length === 1
+  node.coordinator.leapDue = false
+  return isLeap ? (new DataView(randomBytes(node, 4).buffer).getUint32(0) % LEAP_MAX) + 1 : 1
+}
+
 const claim = (node: NodeState): void => {
   const { coordinator } = node
   coordinator.role = 'claiming'
-  coordinator.epoch = createEpoch(Math.max(coordinator.highestCounter, epochCounter(node.meta.promised)) + 1, node.meta.pid)
+  coordinator.epoch = createEpoch(Math.max(coordinator.highestCounter, epochCounter(node.meta.promised)) + stepOf(node), node.meta.pid)
   coordinator.readySetSinceMs = node.now.monotonicMs
   coordinator.answered.clear()
   coordinator.asked.clear()

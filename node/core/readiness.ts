@@ -82,6 +82,7 @@ export const tendReadiness = (node: NodeState): void => {
   if (node.phase === 'recovering' || node.phase === 'syncing') {
     if (node.meta.clusterId === null) tendEmpty(node)
     else if (noteSynced(node, isSynced(node)) && isRelied(node)) {
+      node.coordinator.leapDue = isUnwitnessed(node)
       setPhase(node, 'ready')
       noteLastView(node)
     } else if (node.phase === 'recovering' && node.members.view.length > 1) setPhase(node, 'syncing')
@@ -113,6 +114,10 @@ const isSynced = (node: NodeState): boolean => {
   if (!withData.every(isSyncedWith)) return false
   return (isLastViewThere(node) && hasLookedAround(node)) || isAloneLongEnough(node)
 }
+
+/** Nobody who serves can tell it which epochs it has coordinated, and not everybody is here who might know. */
+const isUnwitnessed = (node: NodeState): boolean =>
+  readyInView(node).every((pid) => pid === node.meta.pid) && [...memberUrls(node).keys()].some((pid) => !node.members.view.includes(pid))
 
 /** Whether every peer was tried and those that answered are in view: a node is not alone before it has looked. */
 const hasLookedAround = (node: NodeState): boolean =>

@@ -245,6 +245,8 @@ export interface GrantJob {
   /** When each was last asked to prepare, ms: a question can be lost with its link, so it is asked again. */
   readonly askedOf: Map<Pid, number>
   storedBy: CommitNumber
+  /** It became ready with nobody to ask which epochs it has coordinated: a claim that it makes alone leaps. */
+  leapDue: boolean
   outcome: GrantOutcome | null
 }
 

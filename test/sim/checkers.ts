@@ -179,13 +179,16 @@ const checkNames = (world: World, nodes: readonly Contents[], { isPartitionFree 
     for (const first of earlier) {
       if (first.deed.account === second.deed.account) continue
       if (wasRemovedBetween(world, first, second)) continue
-      const isDisjoint = !first.view.some(pid => second.view.includes(pid))
-      const isAlone = first.view.length === 1 || second.view.length === 1
-      if (isPartitionFree || (!isDisjoint && !isAlone)) found.push(`K2 ${first.deed.name} was granted twice: by ${first.answeredBy} seeing ${first.view.join(' ')} and by ${second.answeredBy} seeing ${second.view.join(' ')}`)
+      if (isPartitionFree || !first.views.some(view => second.views.some(other => isApart(view, other)))) found.push(`K2 ${first.deed.name} was granted twice: by ${first.answeredBy} seeing ${viewsToText(first)} and by ${second.answeredBy} seeing ${viewsToText(second)}`)
     }
   }
   return found
 }
+
+/** Two nodes that saw this of the cluster, at two moments, need not have known of each other's grants. */
+const isApart = (view: readonly Pid[], other: readonly Pid[]): boolean => view.length === 1 || other.length === 1 || !view.some(pid => other.includes(pid))
+
+const viewsToText = ({ views }: Operation): string => [...new Set(views.map(view => view.join(' ')))].join(', ')
 
 const wasRemovedBetween = (world: World, first: OperationOf<'sign-up'>, second: OperationOf<'sign-up'>): boolean =>
   operationsOf(world, 'leave').some(({ deed, startedMs }) => (deed.account === first.deed.account && startedMs < second.endedMs) || (deed.account === second.deed.account && startedMs < first.endedMs))

@@ -28,9 +28,8 @@ export interface Operation {
   /** HTTP status and code of the final answer; 0 for what travels by documents. */
   status: number
   code: string
-  /** The node that gave the final answer, what it saw of the cluster then, and whom it named as holders. */
+  /** The node that gave the final answer, and whom it named as holders. */
   answeredBy: Pid | null
-  view: readonly Pid[]
   storedOn: readonly number[]
   /** Of a send over HTTP: whom the answer called reached; null where no answer said so. */
   reached: readonly string[] | null
@@ -39,6 +38,8 @@ export interface Operation {
   /** Nodes that were asked, one after the other, and how many of them could not say what became of it [COO5]. */
   tries: number
   doubts: number
+  /** What each node that was asked saw of the cluster, when it was asked and when that try ended: any of them may have done it [COO5]. */
+  readonly views: (readonly Pid[])[]
   /** A page sent it on more than one connection. */
   resent: boolean
 }
@@ -50,7 +51,7 @@ export interface History {
   /** Acknowledged sign-ups of a name, oldest first. */
   granted(name: string): readonly Operation[]
   begin(device: string, deed: Deed, atMs: number): Operation
-  end(operation: Operation, atMs: number, result: Partial<Pick<Operation, 'outcome' | 'status' | 'code' | 'answeredBy' | 'view' | 'storedOn' | 'reached' | 'recalled' | 'tries'>>): void
+  end(operation: Operation, atMs: number, result: Partial<Pick<Operation, 'outcome' | 'status' | 'code' | 'answeredBy' | 'storedOn' | 'reached' | 'recalled' | 'tries'>>): void
 }
 
 export const createHistory = (onEnd: (operation: Operation) => void): History => {
@@ -72,7 +73,7 @@ export const createHistory = (onEnd: (operation: Operation) => void): History =>
         status: 0,
         code: '',
         answeredBy: null,
-        view: [],
+        views: [],
         storedOn: [],
         reached: null,
         recalled: false,

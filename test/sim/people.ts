@@ -137,16 +137,18 @@ export const createDevice = (world: PeopleWorld, person: Person, label: string, 
     const conclude = (outcome: Outcome, answer: HttpAnswer | null, by: Pid | null): void => {
       busy -= 1
       const code = outcome === 'acknowledged' ? '' : readCode(answer)
-      const view = viewOf(world, by)
       // What the answer teaches comes first, so that whoever watches the history sees it whole.
       if (answer !== null && by !== null && outcome === 'acknowledged') onAnswer(answer, operation, by)
-      history.end(operation, schedule.nowMs, { outcome, status: answer?.status ?? 0, code, answeredBy: by, view, storedOn: readStoredOn(answer), reached: readReached(answer), recalled: isRecall(answer), tries })
+      history.end(operation, schedule.nowMs, { outcome, status: answer?.status ?? 0, code, answeredBy: by, storedOn: readStoredOn(answer), reached: readReached(answer), recalled: isRecall(answer), tries })
     }
     const tryNext = (): void => {
       const process = order[tries % order.length]
       tries += 1
       if (process === undefined) return conclude('unknown', null, null)
+      const noteView = (): void => void operation.views.push(viewOf(world, process.pid))
+      noteView()
       attemptCall(world, place, process, { body, token, idempotencyKey }, result => {
+        noteView()
         if (result.type === 'answer') {
           const { status } = result.answer
           if (readCode(result.answer) === 'unknown') operation.doubts += 1
@@ -269,9 +271,9 @@ export const createDevice = (world: PeopleWorld, person: Person, label: string, 
  * Whom a node counted on when it answered: its view without those whom it, or the coordinator it follows, had given up
  * waiting for: a grant need not ask them [COO4], and the coordinator gives up first.
  */
-export const viewOf = (world: PeopleWorld, pid: Pid | null): readonly Pid[] => {
+const viewOf = (world: PeopleWorld, pid: Pid): readonly Pid[] => {
   const state = world.processes.find(process => process.pid === pid)?.state
-  if (state === null || state === undefined) return pid === null ? [] : [pid]
+  if (state === null || state === undefined) return [pid]
   const counted = state.members.view.filter(other => state.peers.get(other)?.excluded !== true)
   const leaders = world.processes.flatMap(process => (counted.includes(process.pid) && process.state?.coordinator.role === 'coordinating' ? [process.state] : []))
   return counted.filter(other => other === pid || leaders.every(leader => leader.peers.get(other)?.excluded !== true))

@@ -89,6 +89,8 @@ const endingOf = (nodes: number): string[] => {
   const pids = Array.from({ length: nodes }, (_, pid) => pid)
   return [
     'heal',
+    // Who wakes only now is for a moment what it was when it fell asleep.
+    'run 1s',
     `expect ready ${pids.join(' ')} within 12s`,
     ...pids.map(pid => `probe${pid} signs-up via ${pid}`),
     `expect answered-by ${pids.map(pid => `probe${pid}`).join(' ')} within 4s`,
