@@ -36,16 +36,18 @@ const replaceRuntime = (file) => ({
 /**
  * Builds node.js and password-worker.js into `outdir`; resolves to the entry points that were missing.
  * `runtime`: a file that takes the place of node/runtime.ts, for a test build (test/support/failpoint-runtime.ts).
+ * `hasMutants`: that file may plant the defects of crdt-schema/mutation.ts (test/support/defect-runtime.ts).
  *
- * @param {{ root: string, outdir: string, runtime?: string | null }} options
+ * @param {{ root: string, outdir: string, runtime?: string | null, hasMutants?: boolean }} options
  * @returns {Promise<string[]>}
  */
-export const buildNode = async ({ root, outdir, runtime = null }) => {
+export const buildNode = async ({ root, outdir, runtime = null, hasMutants = false }) => {
   const present = Object.entries(NODE_ENTRIES).filter(([entry]) => existsSync(join(root, entry)))
   mkdirSync(outdir, { recursive: true })
   for (const [entry, name] of present) {
     const output = await esbuild.build({
       ...nodeOptions,
+      ...(hasMutants ? { define: { STARLING_MUTANTS: 'true' } } : {}),
       plugins: runtime === null ? [] : [replaceRuntime(runtime)],
       entryPoints: [join(root, entry)],
       outfile: join(outdir, name),
@@ -100,7 +102,7 @@ export const buildWeb = async ({ root, outdir }) => {
     metafile: true,
   })
   const outputs = Object.entries(bundled.metafile.outputs)
-  const scriptName = nameOf(outputs.find(([, output]) => output.entryPoint !== undefined)?.[0])
+  const scriptName = nameOf(outputs.find(([, { entryPoint }]) => entryPoint?.endsWith('web/main.tsx'))?.[0]) // parts that are imported later have one, too
   const styleName = nameOf(outputs.find(([path]) => /main-\w+\.css$/.test(path))?.[0])
 
   let html = readFileSync(page, 'utf8').replaceAll('/main.js', `/${scriptName}`)

@@ -7,12 +7,13 @@ import { type NodeBook, createNodeBook } from './link/node-book.ts'
 import { forgetReplicas, listKeptRooms, listReplicasAside, setReplicaAside } from './link/replicas.ts'
 import { createLink } from './link/sockets.ts'
 import { type App, createApp } from './model/app.ts'
-import type { Ports } from './model/ports.ts'
+import type { Ports, Store } from './model/ports.ts'
 import './styles/main.css'
 import { createAppView } from './view/app-view.tsx'
 
 const main = (): void => {
-  const book = createNodeBook(localStorage, location.origin)
+  const deviceStore = openStore(() => localStorage)
+  const book = createNodeBook(deviceStore, location.origin)
   const fetch = window.fetch.bind(window)
   const learn = (nodes: readonly NodeAddress[], selfUrl: string | null): void => {
     book.learn(nodes)
@@ -27,14 +28,17 @@ const main = (): void => {
       },
     },
     api: createApi({ book, fetch, device: describeDevice(navigator.userAgent) }),
-    deviceStore: localStorage,
-    tabStore: sessionStorage,
+    deviceStore,
+    tabStore: openStore(() => sessionStorage),
     connect: (account, events) => createLink({ ...account, book, events }),
     listKeptRooms,
     forgetReplicas,
     setReplicaAside,
     listReplicasAside,
-    keepStorage: () => void navigator.storage?.persist?.(),
+    keepStorage: async () => (await navigator.storage?.persist?.()) ?? null,
+    notify: (note) => {
+      if (document.visibilityState !== 'visible') navigator.serviceWorker?.controller?.postMessage({ type: 'notify', ...note })
+    },
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
   }
   const app = createApp({ ports, remembered: book.nodes, learn, fetch, fragment: location.hash })
@@ -44,6 +48,18 @@ const main = (): void => {
   void keepShell(book, app)
   const root = document.getElementById('root')
   if (root !== null) render(createAppView(app)(), root)
+}
+
+/** A browser may refuse its stores altogether; then what would be in them is remembered as long as the page. */
+const openStore = (open: () => Storage): Store => {
+  try {
+    const store = open()
+    store.getItem('starling.accounts')
+    return store
+  } catch {
+    const items = new Map<string, string>()
+    return { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => void items.set(key, value), removeItem: (key) => void items.delete(key) }
+  }
 }
 
 /**

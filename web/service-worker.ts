@@ -9,14 +9,28 @@ declare const self: ServiceWorkerScope
 /** What this file uses of a worker's global scope; the project's types are those of a window. */
 interface ServiceWorkerScope {
   readonly location: Location
-  readonly clients: { claim(): Promise<void> }
+  readonly clients: {
+    claim(): Promise<void>
+    matchAll(options: { type: 'window' }): Promise<readonly WindowClient[]>
+    openWindow(url: string): Promise<unknown>
+  }
+  readonly registration: ServiceWorkerRegistration
   skipWaiting(): Promise<void>
   addEventListener(type: 'install' | 'activate', listen: (event: { waitUntil(work: Promise<unknown>): void }) => void): void
   addEventListener(
     type: 'fetch',
     listen: (event: { readonly request: Request; respondWith(response: Promise<Response>): void }) => void,
   ): void
+  addEventListener(
+    type: 'notificationclick',
+    listen: (event: { readonly notification: Notification; waitUntil(work: Promise<unknown>): void }) => void,
+  ): void
   addEventListener(type: 'message', listen: (event: MessageEvent & { waitUntil(work: Promise<unknown>): void }) => void): void
+}
+
+interface WindowClient {
+  readonly visibilityState: DocumentVisibilityState
+  focus(): Promise<unknown>
 }
 
 const SHELL_PREFIX = 'starling-shell-'
@@ -37,6 +51,12 @@ self.addEventListener('message', (event) => {
   const said: unknown = event.data
   if (said === 'take-over') event.waitUntil(self.skipWaiting())
   else if (Array.isArray(said)) event.waitUntil(keepNodes(said))
+  else if (isNote(said)) event.waitUntil(notify(said))
+})
+
+self.addEventListener('notificationclick', (event) => {
+  event.notification.close()
+  event.waitUntil(showPage())
 })
 
 self.addEventListener('fetch', (event) => {
@@ -46,6 +66,29 @@ self.addEventListener('fetch', (event) => {
   if (request.mode === 'navigate') event.respondWith(answerPage(request))
   else if (SHELL_FILES.includes(url.pathname)) event.respondWith(answerFile(request))
 })
+
+interface Note {
+  readonly type: 'notify'
+  readonly id: string
+  readonly text: string
+}
+
+const isNote = (said: unknown): said is Note => {
+  const { type, id, text } = (said ?? {}) as Record<string, unknown>
+  return type === 'notify' && typeof id === 'string' && typeof text === 'string'
+}
+
+/** Once for a message, however many tabs tell of it, and not while one of them is looked at. */
+const notify = async ({ id, text }: Note): Promise<void> => {
+  const pages = await self.clients.matchAll({ type: 'window' })
+  if (pages.some(({ visibilityState }) => visibilityState === 'visible')) return
+  await self.registration.showNotification('Starling', { body: text, tag: id, icon: '/icon-192.png' })
+}
+
+const showPage = async (): Promise<void> => {
+  const [page] = await self.clients.matchAll({ type: 'window' })
+  await (page === undefined ? self.clients.openWindow('/') : page.focus())
+}
 
 const keepShell = async (): Promise<void> => {
   const shell = await caches.open(SHELL)

@@ -34,7 +34,7 @@ test.after(async ({ browser, cluster }) => {
   await cluster.close()
 })
 
-test('two accounts in two tabs of one browser never mix', async ({ ana, ben, cluster }) => {
+test('[18] two accounts in two tabs of one browser never mix', async ({ ana, ben, cluster }) => {
   // A new tab goes on with the account used last; leaving there leaves the first tab alone.
   await ben.page.goto(cluster.at(0).url)
   await waitForMail(ben.page)
@@ -80,7 +80,7 @@ test('two tabs of one account show the same, also without any node', async ({ an
   Object.assign(ana, { page: second.page })
 })
 
-test('leaving with something unsent asks, and what is kept goes out after signing in again', async ({ ana, ben, cluster }) => {
+test('[21] leaving with something unsent asks, and what is kept goes out after signing in again', async ({ ana, ben, cluster }) => {
   const { page } = ana
   await ana.context.setOffline(true)
   await sendMessage(page, 'ben', 'unsent at leaving')
@@ -150,7 +150,7 @@ test('a page opened as localhost moves to the name its node goes by', async ({ b
   await dan.context.close()
 })
 
-test('nobody’s page complained about anything of ours', ({ ana, ben }) => {
+test('[27] nobody’s page complained about anything of ours', ({ ana, ben }) => {
   assert.equal(ana.complaints.others, [])
   assert.equal(ben.complaints.others, [])
 })

@@ -52,7 +52,7 @@ const sendAndTime = async (page: Page, text: string): Promise<number> => {
 
 const medianOf = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
 
-test('the node is killed while one types: focus and caret stay, no banner, and the next message is stored within a second', async ({
+test('[12] the node is killed while one types: focus and caret stay, no banner, and the next message is stored within a second', async ({
   ana,
   ben,
   cluster,
@@ -81,7 +81,7 @@ test('the node is killed while one types: focus and caret stay, no banner, and t
   assert.ok(medianOf(times) <= KILL_LIMIT_MS, `median ${medianOf(times)} ms`)
 })
 
-test('the node freezes: the page moves on and the next message is stored within five seconds', async ({ ana, ben, cluster }) => {
+test('[14] the node freezes: the page moves on and the next message is stored within five seconds', async ({ ana, ben, cluster }) => {
   const { page } = ana
   const pid = await readNode(page)
   await writeDraft(page, 'ben', 'sent while frozen')
@@ -94,7 +94,7 @@ test('the node freezes: the page moves on and the next message is stored within 
   await cluster.waitEqual()
 })
 
-test('a reload with the page’s own node dead shows everything and goes on', async ({ ana, ben, cluster }) => {
+test('[13] a reload with the page’s own node dead shows everything and goes on', async ({ ana, ben, cluster }) => {
   const { page } = ana
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined))
   await cluster.kill(0)
@@ -107,7 +107,7 @@ test('a reload with the page’s own node dead shows everything and goes on', as
   await cluster.waitEqual()
 })
 
-test('offline: writing, sending, deleting and marking go on and go out once when the network is back, a closed tab included', async ({
+test('[11] offline: writing, sending, deleting and marking go on and go out once when the network is back, a closed tab included', async ({
   ana,
   ben,
 }) => {
@@ -158,7 +158,7 @@ test('the node that served the sign-in page dies before one has signed in: anoth
   await cluster.waitEqual()
 })
 
-test('all nodes die: the page says since when, keeps what is written, and counts it when they are back', async ({ ben, cluster }) => {
+test('[15] all nodes die: the page says since when, keeps what is written, and counts it when they are back', async ({ ben, cluster }) => {
   const { page } = ben
   for (const pid of cluster.pids) await cluster.kill(pid)
   await page.getByText(/You are offline\. Last contact \d\d:\d\d/).waitFor()
@@ -189,7 +189,7 @@ test('two of three die and the last one takes everything', async ({ ben, cluster
   assert.ok(others.includes(next))
 })
 
-test('nobody’s page complained about anything but addresses that did not answer', ({ ana, ben, cluster }) => {
+test('[27] nobody’s page complained about anything but addresses that did not answer', ({ ana, ben, cluster }) => {
   for (const { complaints } of [ana, ben]) {
     assert.equal(complaints.others, [])
     const strangers = complaints.refused.filter((line) => !cluster.places.some(({ port }) => line.includes(`:${port}`)))

@@ -1,12 +1,12 @@
 // Everything by keyboard alone, from signing up to deleting the account; and what axe finds on the screens.
 // deadline: 150 s
 
-import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type BrowserPerson, launchBrowser, messageRow, openBrowserFor, seeMessage, sendMessage, sentState, signUp } from '../support/browser.ts'
 import { type Cluster, startCluster } from '../support/cluster.ts'
+import { findFaults, overflowOf } from '../support/page-checks.ts'
 
 const test = suite<{ cluster: Cluster; browser: Browser; ana: BrowserPerson; ben: BrowserPerson }>('keyboard')
 
@@ -21,15 +21,6 @@ test.after(async ({ browser, cluster }) => {
   await browser.close()
   await cluster.close()
 })
-
-/** What axe finds wrong, as text: rule and elements. Its script is run in the page, past the page's own policy. */
-const findFaults = async (page: Page): Promise<string[]> => {
-  await page.evaluate(axe.source)
-  const { violations } = await page.evaluate(() =>
-    (globalThis as unknown as { axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } }).axe.run(),
-  )
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`)
-}
 
 const focused = (page: Page): Promise<string> =>
   page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent ?? '')
@@ -58,7 +49,7 @@ test('the cluster can be looked at without an account', async ({ browser, cluste
   await stranger.context.close()
 })
 
-test('signing up, writing, sending, opening, reading, deleting, undoing, searching and leaving need no mouse', async ({
+test('[24] signing up, writing, sending, opening, reading, deleting, undoing, searching and leaving need no mouse', async ({
   ana,
   ben,
   cluster,
@@ -153,14 +144,14 @@ test('axe finds nothing on the mail, cluster, settings and help pages, light and
         // What only shows under the pointer fades in on a narrow page: colours count when they have stopped changing.
         await page.evaluate(() => Promise.all(document.getAnimations().map(async ({ finished }) => finished.catch(() => null))))
         assert.equal(await findFaults(page), [], `${path} ${colorScheme} ${width}`)
-        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+        const overflow = await overflowOf(page)
         assert.ok(overflow <= 0, `${path} at ${width} is ${overflow} px too wide`)
       }
     }
   }
 })
 
-test('nothing scrolls sideways at 320 px', async ({ ana }) => {
+test('[25] nothing scrolls sideways at 320 px', async ({ ana }) => {
   const { page } = ana
   await page.setViewportSize({ width: 320, height: 640 })
   for (const path of ['/', '/drafts', '/sent', '/cluster', '/settings', '/help']) {
@@ -169,12 +160,12 @@ test('nothing scrolls sideways at 320 px', async ({ ana }) => {
       dispatchEvent(new PopStateEvent('popstate'))
     }, path)
     await page.waitForTimeout(200)
-    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+    const overflow = await overflowOf(page)
     assert.ok(overflow <= 0, `${path} is ${overflow} px too wide`)
   }
 })
 
-test('nobody’s page complained about anything', ({ ana, ben }) => {
+test('[27] nobody’s page complained about anything', ({ ana, ben }) => {
   assert.equal(ana.complaints.others, [])
   assert.equal(ben.complaints.others, [])
 })

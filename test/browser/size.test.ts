@@ -24,7 +24,7 @@ const closureOf = (name: string, seen = new Set<string>()): Set<string> => {
 
 const test = suite('size')
 
-test('the script of a mail page is at most 80 KiB gzipped, its styles 12', () => {
+test('[28] the script of a mail page is at most 80 KiB gzipped, its styles 12', () => {
   const html = read('index.html')
   const script = /src="\/(main-\w+\.js)"/.exec(html)?.[1] ?? ''
   const style = /href="\/(main-\w+\.css)"/.exec(html)?.[1] ?? ''

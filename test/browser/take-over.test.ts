@@ -19,7 +19,7 @@ test.after(async ({ browser, cluster }) => {
   await cluster.close()
 })
 
-test('the second device is asked, takes over, and “Use here” takes it back', async ({ browser, cluster }) => {
+test('[17] the second device is asked, takes over, and “Use here” takes it back', async ({ browser, cluster }) => {
   const desk = await openBrowserFor(browser, 'ana')
   await signUp(desk, cluster.at(0).url)
   await writeDraft(desk.page, 'ana', 'written at the desk')

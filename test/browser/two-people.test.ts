@@ -35,7 +35,7 @@ test.after(async ({ browser, cluster }) => {
   await cluster.close()
 })
 
-test('both greetings; what is wrong with a name or password is said under its field', async ({ browser, ana, ben, cluster }) => {
+test('[1] both greetings; what is wrong with a name or password is said under its field', async ({ browser, ana, ben, cluster }) => {
   const { page } = ana
   await page.goto(cluster.at(0).url)
   await page.getByRole('button', { name: 'Continue' }).click()
@@ -72,7 +72,7 @@ test('a message to someone who is there arrives opened; its sender sees where it
   assert.is(await inboxCount(ben.page, 0).count(), 1)
 })
 
-test('a message to someone who is away waits in the Inbox; Open N opens the oldest and the focus goes there', async ({
+test('[3] [4] a message to someone who is away waits in the Inbox; Open N opens the oldest and the focus goes there', async ({
   ana,
   ben,
   cluster,
@@ -107,7 +107,7 @@ test('a read mark is seen by the sender and on the reader’s other device, also
   await phone.context.close()
 })
 
-test('a deleted message leaves Undo in its place, with the focus on it; z takes it back too', async ({ ben }) => {
+test('[6] a deleted message leaves Undo in its place, with the focus on it; z takes it back too', async ({ ben }) => {
   const { page } = ben
   await messageRow(page, 'first').hover()
   await messageRow(page, 'first')
@@ -124,7 +124,7 @@ test('a deleted message leaves Undo in its place, with the focus on it; z takes 
   await messageRow(page, 'first').waitFor()
 })
 
-test('drafts: text survives a reload before Save, Save shows copies, Select all has three states, Send tells what is missing', async ({
+test('[7] [8] [9] drafts: text survives a reload before Save, Save shows copies, Select all has three states, Send tells what is missing', async ({
   ana,
   ben,
 }) => {
@@ -173,7 +173,7 @@ test('two devices write into one draft at once, and the caret stays where it was
   await sentState(ana.page, 'one two three four', /Opened/).waitFor()
 })
 
-test('a message is taken back while nobody has opened it, and not after', async ({ ana, ben, cluster }) => {
+test('[20] a message is taken back while nobody has opened it, and too late after', async ({ ana, ben, cluster }) => {
   await ben.page.goto('about:blank')
   await sendMessage(ana.page, 'ben', 'take this back')
   await sentRow(ana.page, 'take this back')
@@ -183,9 +183,25 @@ test('a message is taken back while nobody has opened it, and not after', async 
   await ben.page.goto(cluster.at(1).url)
   await waitForMail(ben.page)
   await inboxCount(ben.page, 0).waitFor()
+
+  // Opened while the sender is away and takes it back all the same: the open wins.
+  await ben.page.goto('about:blank')
+  await sendMessage(ana.page, 'ben', 'too late to take back')
+  await sentState(ana.page, 'too late to take back', 'Stored on all 3 nodes').waitFor()
+  await ana.context.setOffline(true)
+  await ben.page.goto(cluster.at(1).url)
+  await ben.page.getByRole('button', { name: 'Open 1' }).click()
+  await messageRow(ben.page, 'too late to take back').waitFor()
+  await waitForMail(ben.page)
+  await sentRow(ana.page, 'too late to take back')
+    .getByRole('button', { name: /^Recall/ })
+    .click()
+  await ana.context.setOffline(false)
+  await sentState(ana.page, 'too late to take back', 'Too late, ben has opened it.').waitFor()
+  ana.complaints.refused.length = 0 // the network was off on purpose
 })
 
-test('deleting an account asks for the password, frees the name and tells senders', async ({ ana, ben, browser, cluster }) => {
+test('[22] deleting an account asks for the password, frees the name and tells senders', async ({ ana, ben, browser, cluster }) => {
   const { page } = ben
   await writeDraft(ana.page, 'ben', 'are you still here?')
   await page.getByRole('button', { name: 'Delete account…' }).click()
@@ -199,7 +215,7 @@ test('deleting an account asks for the password, frees the name and tells sender
 
   await ana.page.locator('li.draft textarea').focus()
   await ana.page.keyboard.press('Control+Enter')
-  await sentState(ana.page, 'are you still here?', 'Not sent: ben has no account.').waitFor()
+  await sentState(ana.page, 'are you still here?', 'Not sent: ben deleted the account.').waitFor()
   await sentRow(ana.page, 'are you still here?')
     .getByRole('button', { name: /^Discard/ })
     .click()
@@ -210,7 +226,7 @@ test('deleting an account asks for the password, frees the name and tells sender
   await again.context.close()
 })
 
-test('nobody’s page complained about anything', ({ ana, ben }) => {
+test('[27] nobody’s page complained about anything', ({ ana, ben }) => {
   for (const { complaints } of [ana, ben]) {
     assert.equal(complaints.others, [])
     assert.equal(complaints.refused, [])

@@ -16,10 +16,10 @@ const ARGUMENTS = [
 /** How long a page may take to show what it should. */
 export const STEP_LIMIT_MS = 10_000
 
-export const launchBrowser = (): Promise<Browser> => {
+export const launchBrowser = (more: readonly string[] = []): Promise<Browser> => {
   const executablePath = process.env['STARLING_BROWSER']
   if (executablePath === undefined) throw new Error('STARLING_BROWSER must name a Chromium; npm test sets it')
-  return chromium.launch({ executablePath, args: ARGUMENTS })
+  return chromium.launch({ executablePath, args: [...ARGUMENTS, ...more] })
 }
 
 /** What a page complained about. `refused`: the browser's own lines about addresses that did not answer. */

@@ -163,7 +163,8 @@ export const createFakePorts = (api: Partial<Api> = {}): FakePorts => {
     aside,
     setReplicaAside: async (replica) => void aside.push(replica),
     listReplicasAside: async () => aside,
-    keepStorage: () => {},
+    keepStorage: async () => null,
+    notify: () => {},
     connect: (_account, events) => {
       const link = createFakeLink(events)
       links.push(link)

@@ -13,6 +13,7 @@ import type { DraftContent } from './drafts.ts'
 import { type Mail, type RefusedReplica, createMail } from './mail.ts'
 import type { SignedInAccount } from './accounts.ts'
 import type { Ports } from './ports.ts'
+import { type Reserved, createReserving } from './reserving.ts'
 import { type Preferences, createPreferences } from './preferences.ts'
 import { type Session, createSession } from './session.ts'
 
@@ -28,6 +29,11 @@ export interface App {
   /** How many nodes this device has heard of. */
   readonly nodeCount: ReadonlySignal<number>
   readonly cluster: ClusterModel
+  /** How far the name of an account made here has got. */
+  readonly reserved: ReadonlySignal<Reserved | null>
+  readonly notify: Ports['notify']
+  /** Whether the browser gives this page all it has; over plain http it does not. */
+  readonly isSecure: boolean
   /** To ask each node for itself. */
   readonly ports: Pick<Ports, 'api' | 'clock'>
   readonly demo: DemoModel | null
@@ -55,9 +61,13 @@ export interface AppOptions {
   readonly fragment: string
 }
 
+/** By then a node that has just met others has taken in what they have. */
+const ASK_AGAIN_MS = 4000
+
 export const createApp = ({ ports, remembered, learn, fetch, fragment }: AppOptions): App => {
   const { api, clock } = ports
-  const session = createSession(ports)
+  const reserving = createReserving({ api, clock, store: ports.deviceStore })
+  const session = createSession({ ...ports, onSignedUp: reserving.begin })
   const mail = signal<Mail | null>(null)
   const update = signal<(() => void) | null>(null)
   const account = computed(() => {
@@ -102,11 +112,22 @@ export const createApp = ({ ports, remembered, learn, fetch, fragment }: AppOpti
         else session.onTakenOver()
       },
     })
-    const { isOnline } = mail.value.connection
+    const { isOnline, nodePid, ready } = mail.value.connection
     stopAsking()
-    stopAsking = effect(() => {
-      if (isOnline.value) void askWhoIAm(opening)
+    const stopReserving = reserving.watch(opening.id, () => nodePid.peek())
+    // Also when more nodes are there than before: the other side of a split may have given the name away first.
+    let cancelSecond = (): void => {}
+    const stopAskingWho = effect(() => {
+      if (!isOnline.value || ready.value.length === 0) return
+      void askWhoIAm(opening)
+      cancelSecond()
+      cancelSecond = clock.after(ASK_AGAIN_MS, () => void askWhoIAm(opening))
     })
+    stopAsking = () => {
+      stopReserving()
+      stopAskingWho()
+      cancelSecond()
+    }
   }
 
   /** After each time without a node: the name may have been lost in a split, or changed on another device. */
@@ -148,6 +169,9 @@ export const createApp = ({ ports, remembered, learn, fetch, fragment }: AppOpti
     nodeCount: computed(() => (mail.value?.connection.members.value ?? remembered()).length),
     cluster: createCluster({ api, clock, onNodes: learn }),
     ports,
+    reserved: reserving.reserved,
+    notify: ports.notify,
+    isSecure: globalThis.isSecureContext !== false,
     demo: demoAddress === null ? null : createDemo({ address: demoAddress, fetch, clock }),
     preferences: createPreferences(ports.deviceStore),
     logOut: async ({ forget }) => {

@@ -14,7 +14,8 @@ export type ChipState =
   | { readonly status: 'live'; readonly node: string }
   | { readonly status: 'saving'; readonly node: string; readonly count: number }
   | { readonly status: 'switching'; readonly from: string | null; readonly to: string | null }
-  | { readonly status: 'catching-up'; readonly node: string }
+  /** `done` of `total` open rooms have heard the node's side. */
+  | { readonly status: 'catching-up'; readonly node: string; readonly done: number; readonly total: number }
   | { readonly status: 'degraded'; readonly node: string; readonly up: number; readonly members: number }
   | { readonly status: 'lone'; readonly node: string }
   | { readonly status: 'offline'; readonly sinceMs: number }
@@ -25,6 +26,8 @@ export type BannerState =
   | { readonly kind: 'lone' }
   | { readonly kind: 'back'; readonly stored: number; readonly arrived: number }
   | { readonly kind: 'disk-full' }
+  /** The browser refuses to keep anything. */
+  | { readonly kind: 'no-storage' }
   /** A node refused what this device had; it was put aside and its texts are drafts again. */
   | { readonly kind: 'set-aside' }
 
@@ -54,9 +57,12 @@ export interface ConnectionModel {
   dismiss(): void
   onStatus(status: LinkStatus): void
   onSynced(isSynced: boolean): void
+  /** So many of the open rooms have heard the node's side. */
+  onProgress(progress: { readonly done: number; readonly total: number }): void
   onNodesNote(note: NodesNote): void
   onHeard(): void
   onDiskFull(): void
+  onNoStorage(): void
   onSetAside(): void
   close(): void
 }
@@ -89,6 +95,8 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
   const lastContactMs = signal<number | null>(null)
   const dismissed = signal(false)
   const isDiskFull = signal(false)
+  const hasNoStorage = signal(false)
+  const progress = signal({ done: 0, total: 0 })
   const isSetAside = signal(false)
   const back = signal<{ stored: number; arrived: number } | null>(null)
   let lostMs = clock.nowMs()
@@ -120,7 +128,7 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
   // A node that fell silent has been silent for a while when it is given up.
   const isOffline = lasting(isDown, () => Math.max(GRACE_MS, OFFLINE_MS - (clock.nowMs() - (lastContactMs.value ?? clock.nowMs()))))
   const isSlowToConnect = lasting(isDown, () => QUIET_MS)
-  const isUnsynced = computed(() => isOpen.value && !isSynced.value)
+  const isUnsynced = computed(() => isOpen.value && (!isSynced.value || progress.value.done < progress.value.total))
   const isCatchingUp = lasting(isUnsynced, () => CATCHING_UP_MS)
   const isCatchingUpLong = lasting(isUnsynced, () => BANNER_MS)
   const isPending = computed(() => pendingCount.value > 0)
@@ -155,7 +163,7 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
       if (node.value !== null) return { status: 'switching', from: label, to: nextNode.value }
       return { status: isSlowToConnect.value ? 'connecting' : 'quiet' }
     }
-    if (isCatchingUp.value) return { status: 'catching-up', node: label }
+    if (isCatchingUp.value) return { status: 'catching-up', node: label, ...progress.value }
     if (isLone.value) return { status: 'lone', node: label }
     if (isSaving.value) return { status: 'saving', node: label, count: pendingCount.value }
     if (ready.value.length > 0 && ready.value.length < members.value.length) {
@@ -165,6 +173,7 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
   })
 
   const banner = computed((): BannerState | null => {
+    if (hasNoStorage.value) return { kind: 'no-storage' }
     if (isDiskFull.value) return { kind: 'disk-full' }
     if (isSetAside.value) return { kind: 'set-aside' }
     if (isOffline.value) return { kind: 'offline', lastContactMs: lastContactMs.value }
@@ -219,6 +228,7 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
     ),
     dismiss: () => {
       dismissed.value = true
+      hasNoStorage.value = false
       isDiskFull.value = false
       isSetAside.value = false
     },
@@ -245,6 +255,13 @@ export const createConnection = ({ clock, remembered, pendingCount, inboxCount }
       // To the second: it is looked at by people.
       const nowMs = Math.floor(clock.nowMs() / 1000) * 1000
       if (nowMs !== lastContactMs.peek()) lastContactMs.value = nowMs
+    },
+    onProgress: (next) => {
+      const { done, total } = progress.peek()
+      if (done !== next.done || total !== next.total) progress.value = next
+    },
+    onNoStorage: () => {
+      hasNoStorage.value = true
     },
     onDiskFull: () => {
       isDiskFull.value = true

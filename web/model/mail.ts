@@ -4,7 +4,7 @@
 import { type ReadonlySignal, computed, signal } from '@preact/signals'
 import type { AccountId } from '../../crdt-schema/ids.ts'
 import { encodeStateAsUpdate } from 'yjs'
-import { readDrafts, setSharesReceipts, sharesReceipts } from '../../crdt-schema/drafts.ts'
+import { readBlocked, readDrafts, setBlocked, setSharesReceipts, sharesReceipts } from '../../crdt-schema/drafts.ts'
 import { CLOSE_CODES } from '../../crdt-schema/wire.ts'
 import type { NodeAddress } from '../link/fail-over.ts'
 import type { Room } from '../link/room-socket.ts'
@@ -30,6 +30,13 @@ export interface Mail {
   /** Months that are not open; `showOlder` opens the next one. */
   readonly hasOlder: ReadonlySignal<boolean>
   showOlder(): void
+  /** Opens every month; resolves once what this device and, if one answers, its node have of them is here. */
+  openEverything(): Promise<void>
+  /** People whose messages are not delivered here, by id. */
+  readonly blocked: ReadonlySignal<readonly AccountId[]>
+  setBlocked(id: AccountId, isBlocked: boolean): void
+  /** The browser has refused to keep what is here for good. */
+  readonly isEvictable: ReadonlySignal<boolean>
   readonly sharesReceipts: ReadonlySignal<boolean>
   setSharesReceipts(isOn: boolean): void
   /** What this device had is shown. */
@@ -67,12 +74,17 @@ export interface MailOptions {
 /** Codes after which the replica itself is what a node will not have. */
 const REFUSED: readonly number[] = [CLOSE_CODES.tooLarge, CLOSE_CODES.badUpdate]
 
+const OPEN_LIMIT_MS = 10_000
+const OPEN_POLL_MS = 50
+
 export const createMail = ({ ports, account, name, remembered, kept, onEnded, onRefused, rescued }: MailOptions): Mail => {
   const { clock, api, deviceStore, random } = ports
   const owner = account.id
   const ledger = createLedger<DraftsKey>()
   const isLoaded = signal(false)
   const sharing = signal(true)
+  const blockedIds = signal<readonly AccountId[]>([])
+  const isKept = signal<boolean | null>(null)
   /** Cluster time less this device's clock [CLK1]. */
   let offsetMs = 0
   const nowMs = (): number => clock.nowMs() + offsetMs
@@ -86,6 +98,7 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
       else onEnded(status.code === CLOSE_CODES.signedInElsewhere ? 'taken-over' : 'ended')
     },
     onSynced: (room) => {
+      noteProgress()
       if (room !== rooms.drafts) return
       connection.onSynced(room.isSynced())
       if (room.isSynced()) enterRescued()
@@ -104,8 +117,17 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
       mailbox.onRoomNote(note)
     },
     onRoomClosed: (room, code) => {
+      closed.add(room)
+      noteProgress()
       if (REFUSED.includes(code)) onRefused(describeRefused(room))
     },
+  }
+
+  /** Rooms that will not be heard again. */
+  const closed = new Set<Room>()
+  const noteProgress = (): void => {
+    const open = rooms.all().filter((room) => !closed.has(room))
+    connection.onProgress({ done: open.filter((room) => room.isSynced()).length, total: open.length })
   }
 
   const describeRefused = (room: Room): RefusedReplica => ({
@@ -141,7 +163,7 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
     ownName: () => name.value,
     random,
     onSent: (id, kept) => {
-      ports.keepStorage()
+      if (isKept.value === null) void ports.keepStorage().then((kept) => (isKept.value = kept))
       mailbox.onSent(id, kept)
     },
     onDiskFull,
@@ -150,11 +172,26 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
   const connection: ConnectionModel = createConnection({ clock, remembered, pendingCount, inboxCount: mailbox.inboxCount })
   const people = createPeople({ owner, ownName: name, token: account.token, api, clock, store: deviceStore })
 
+  const openEverything = async (): Promise<void> => {
+    for (const month of rooms.closedMonths.peek()) rooms.openMonth(month)
+    const open = rooms.all()
+    await Promise.all(open.map((room) => room.loaded))
+    const untilMs = clock.nowMs() + OPEN_LIMIT_MS
+    while (connection.isOnline.peek() && clock.nowMs() < untilMs && open.some((room) => !room.isSynced() && !closed.has(room))) {
+      await new Promise<void>((resolve) => clock.after(OPEN_POLL_MS, resolve))
+    }
+  }
+
   const { doc } = rooms.drafts
   const readSettings = (): void => {
     sharing.value = sharesReceipts(doc)
+    const ids = [...readBlocked(doc)]
+    if (ids.join() !== blockedIds.value.join()) blockedIds.value = ids
   }
   doc.on('update', readSettings)
+  void rooms.drafts.loaded.then((kept) => {
+    if (kept === 'memory') connection.onNoStorage()
+  })
   void rooms.loaded.then(() => {
     readSettings()
     isLoaded.value = true
@@ -179,6 +216,10 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
       const [month] = rooms.closedMonths.value
       if (month !== undefined) rooms.openMonth(month)
     },
+    openEverything,
+    blocked: blockedIds,
+    setBlocked: (id, isBlocked) => setBlocked(doc, id, isBlocked),
+    isEvictable: computed(() => isKept.value === false),
     sharesReceipts: sharing,
     setSharesReceipts: (isOn) => setSharesReceipts(doc, isOn ? 'on' : 'off'),
     isLoaded,
@@ -189,7 +230,7 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
       mailbox.close()
       connection.close()
       people.close()
-      const names = [rooms.drafts, ...rooms.months.value.flatMap(({ inbox, marks }) => [inbox, marks])].map((room) => room.name)
+      const names = rooms.all().map((room) => room.name)
       await link.close()
       if (forget) await ports.forgetReplicas([...new Set([...names, ...kept])])
     },

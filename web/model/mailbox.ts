@@ -16,6 +16,8 @@ import { type MessageOrder, type MessageRow, type SentRow, byNewestOpened, byUnr
 
 export interface MailboxModel {
   readonly inboxCount: ReadonlySignal<number>
+  /** Waiting in the Inbox of the open months, oldest first. */
+  readonly inbox: ReadonlySignal<readonly ReceivedMessage[]>
   readonly messages: ReadonlySignal<readonly MessageRow[]>
   readonly messageCount: ReadonlySignal<number>
   readonly unreadCount: ReadonlySignal<number>
@@ -24,7 +26,7 @@ export interface MailboxModel {
   /** Messages that no node is known to hold. */
   readonly unsentCount: ReadonlySignal<number>
   /** Arrived and opened while the page was there; the view announces it. */
-  readonly arrived: ReadonlySignal<{ readonly from: string; readonly count: number } | null>
+  readonly arrived: ReadonlySignal<{ readonly from: string; readonly count: number; readonly id: MessageId; readonly text: string } | null>
   /** Opens the oldest `count`; gives the first of them, where the focus goes. */
   open(count: number): { readonly opened: number; readonly first: MessageId | null }
   setRead(id: MessageId, isRead: boolean): void
@@ -60,7 +62,7 @@ export const createMailbox = ({ owner, rooms, draftsLedger, marking, onDiskFull 
   const folder = createMailboxFolder()
   const folded = signal<Mailbox | null>(null)
   const order = signal<MessageOrder>('newest')
-  const arrived = signal<{ from: string; count: number } | null>(null)
+  const arrived = signal<{ from: string; count: number; id: MessageId; text: string } | null>(null)
   const removed = signal<ReadonlyMap<MessageId, ReceivedMessage>>(new Map())
   const storedOn = signal<ReadonlyMap<MessageId, readonly number[]>>(new Map())
   const keeping = signal<ReadonlySet<MessageId>>(new Set())
@@ -104,7 +106,7 @@ export const createMailbox = ({ owner, rooms, draftsLedger, marking, onDiskFull 
     liveMonths.clear()
     marking.open(live.map(({ id }) => id))
     const last = live.at(-1)
-    if (last !== undefined) arrived.value = { from: last.from.name, count: live.length }
+    if (last !== undefined) arrived.value = { from: last.from.name, count: live.length, id: last.id, text: last.text }
   }
 
   /** Adds to what is known of where these are stored. */
@@ -152,6 +154,7 @@ export const createMailbox = ({ owner, rooms, draftsLedger, marking, onDiskFull 
       const elsewhere = [...notes.value.values()].filter(({ room }) => !open.has(room)).reduce((sum, { unopened }) => sum + unopened, 0)
       return (folded.value?.counts.unopened ?? 0) + elsewhere
     }),
+    inbox: computed(() => folded.value?.inbox ?? []),
     messages,
     messageCount: computed(() => folded.value?.counts.messages ?? 0),
     unreadCount: computed(() => folded.value?.counts.unread ?? 0),

@@ -26,8 +26,10 @@ export interface Ports {
   readonly forgetReplicas: (rooms: readonly string[]) => Promise<void>
   readonly setReplicaAside: (replica: AsideReplica) => Promise<void>
   readonly listReplicasAside: (accountId: string) => Promise<AsideReplica[]>
-  /** Asks the browser not to clear what is kept here; it may refuse. */
-  readonly keepStorage: () => void
+  /** Asks the browser not to clear what is kept here; whether it agreed, null where it cannot be asked. */
+  readonly keepStorage: () => Promise<boolean | null>
+  /** Tells of a message while no tab is looked at, if the person allowed it. */
+  readonly notify: (note: { readonly id: string; readonly text: string }) => void
   readonly random: (bytes: number) => Uint8Array
 }
 

@@ -34,6 +34,8 @@ export interface Rooms {
   readonly notes: ReadonlySignal<ReadonlyMap<string, RoomNote>>
   /** Months that have messages here or on the nodes and are not open. */
   readonly closedMonths: ReadonlySignal<readonly Month[]>
+  /** Every open room. */
+  all(): readonly Room[]
   /** The rooms of a message; opened if they were not. */
   ofMessage(id: MessageId): MonthRooms
   openMonth(month: Month): MonthRooms
@@ -89,6 +91,7 @@ export const createRooms = ({ owner, link, nowMs, kept, onOpened }: RoomsOptions
     notes,
     closedMonths,
     openMonth,
+    all: () => [drafts, ...months.peek().flatMap(({ inbox, marks }) => [inbox, marks])],
     ofMessage: (id) => openMonth(messageToMonth(id)),
     onNote: (note) => {
       notes.value = new Map(notes.value).set(note.room, note)

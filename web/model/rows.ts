@@ -23,7 +23,8 @@ export type SentState =
   | { readonly status: 'stored' }
   | { readonly status: 'opened' | 'read'; readonly atMs: number | null; readonly isTooLate: boolean }
   | { readonly status: 'recalling' | 'recalled' }
-  | { readonly status: 'failed'; readonly because: RecipientStatus; readonly name: string }
+  /** `wasKnown`: the recipient had an account when this was written. */
+  | { readonly status: 'failed'; readonly because: RecipientStatus; readonly name: string; readonly wasKnown: boolean }
 
 export interface SentRow {
   readonly id: MessageId
@@ -72,7 +73,7 @@ const toSentState = (message: SentMessage): SentState => {
       return { status: 'recalled' }
     case 'failed': {
       const failed = message.recipients[0]
-      return { status: 'failed', because: failed?.status ?? 'no-such-account', name: failed?.person.name ?? '' }
+      return { status: 'failed', because: failed?.status ?? 'no-such-account', name: failed?.person.name ?? '', wasKnown: failed !== undefined && failed.person.id !== '' }
     }
     case 'stored':
       return { status: message.recallRequested ? 'recalling' : 'stored' }
@@ -84,7 +85,7 @@ const HARMLESS: readonly RecipientStatus[] = ['waiting', 'delivered', 'opened', 
 export const toUnsentRow = (entry: UnsentMessage, storedOn: readonly number[], isPending: boolean, isBeingKept: boolean): SentRow => {
   const failed = entry.recipients.find(({ status }) => !HARMLESS.includes(status))
   const state = ((): SentState => {
-    if (failed !== undefined) return { status: 'failed', because: failed.status, name: failed.person.name }
+    if (failed !== undefined) return { status: 'failed', because: failed.status, name: failed.person.name, wasKnown: failed.person.id !== '' }
     if (isBeingKept) return { status: 'keeping' }
     return { status: isPending || storedOn.length === 0 ? 'waiting' : 'stored' }
   })()

@@ -5,7 +5,7 @@ import { type ReadonlySignal, signal } from '@preact/signals'
 import { parseName } from '../../crdt-schema/ids.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import type { SignedInJson } from '../../crdt-schema/api-shapes.ts'
-import { parseAccountId } from '../../crdt-schema/ids.ts'
+import { type AccountId, parseAccountId } from '../../crdt-schema/ids.ts'
 import type { ApiCode, ApiResult } from '../link/api.ts'
 import { type SignedInAccount, createAccountStore } from './accounts.ts'
 import type { Ports } from './ports.ts'
@@ -53,7 +53,12 @@ export interface Session {
   onNotice(lostName: string | null): void
 }
 
-export const createSession = ({ api, clock, deviceStore, tabStore }: Ports): Session => {
+export interface SessionOptions extends Pick<Ports, 'api' | 'clock' | 'deviceStore' | 'tabStore'> {
+  /** An account was made here. */
+  readonly onSignedUp?: (id: AccountId) => void
+}
+
+export const createSession = ({ api, clock, deviceStore, tabStore, onSignedUp }: SessionOptions): Session => {
   const store = createAccountStore(deviceStore, tabStore)
   const remembered = store.current()
   const state = signal<SessionState>(remembered === null ? { status: 'name', name: '' } : { status: 'signed-in', account: remembered })
@@ -94,8 +99,11 @@ export const createSession = ({ api, clock, deviceStore, tabStore }: Ports): Ses
 
   const signUp = async (name: string, password: string): Promise<void> => {
     const answer = await api.createAccount({ name, password })
-    if (answer.ok) becomeSignedIn(answer.value)
-    else if (answer.code === 'name-taken') {
+    if (answer.ok) {
+      const id = parseAccountId(answer.value.account.id)
+      if (id !== null) onSignedUp?.(id)
+      becomeSignedIn(answer.value)
+    } else if (answer.code === 'name-taken') {
       // Someone was faster with this name since the first step.
       state.value = { status: 'name', name }
       error.value = { code: 'name-taken' }

@@ -1,7 +1,7 @@
 // Which screen is shown: signing in, or one of the pages of the person who is signed in, with what lies over them.
 
 import { useSignal } from '@preact/signals'
-import { LocationProvider, Route, Router, lazy, useLocation } from 'preact-iso'
+import { ErrorBoundary, LocationProvider, Route, Router, lazy, useLocation } from 'preact-iso'
 import { useEffect } from 'preact/hooks'
 import type { App } from '../model/app.ts'
 import type { Mail } from '../model/mail.ts'
@@ -9,12 +9,14 @@ import { type Announcer, createAnnouncer } from './announcer.tsx'
 import { Banner, Header, LogOutSheet, type Page, TabBar } from './frame.tsx'
 import { Brand } from './icons.tsx'
 import { MailScreen } from './mail-screen.tsx'
+import { useOutside } from './outside-page.ts'
 import { DeleteAccount, NameLost, TakenOver } from './panels.tsx'
 import { useCommands } from './use-commands.ts'
 
 const Login = lazy(() => import('./login.tsx').then((module) => module.Login))
 const Cluster = lazy(() => import('./cluster.tsx').then((module) => module.Cluster))
 const Settings = lazy(() => import('./settings.tsx').then((module) => module.Settings))
+const Palette = lazy(() => import('./palette.tsx').then((module) => module.Palette))
 const Help = lazy(() => import('./help.tsx').then((module) => module.Help))
 
 export const createAppView = (app: App) => {
@@ -71,7 +73,21 @@ const Outside = ({ app, page }: { app: App; page: 'cluster' | 'help' }) => (
   </div>
 )
 
+const PAGE_NAMES: Readonly<Record<string, string>> = { '/cluster': 'Cluster', '/settings': 'Settings', '/help': 'Help' }
+
 const SignedIn = ({ app, mail, announcer }: { app: App; mail: Mail; announcer: Announcer }) => {
+  const { path, route } = useLocation()
+  const isPaletteOpen = useSignal(false)
+  useOutside(app, mail, PAGE_NAMES[path] ?? '')
+  useEffect(() => {
+    const listen = (event: KeyboardEvent): void => {
+      if (event.key !== 'k' || !(event.ctrlKey || event.metaKey) || event.altKey || document.querySelector('dialog[open]') !== null) return
+      event.preventDefault()
+      isPaletteOpen.value = app.session.state.peek().status === 'signed-in' && app.session.lostName.peek() === null
+    }
+    document.addEventListener('keydown', listen)
+    return () => document.removeEventListener('keydown', listen)
+  }, [app, isPaletteOpen])
   const state = app.session.state.value
   const lostName = app.session.lostName.value
   const isDeleting = useSignal(false)
@@ -100,6 +116,11 @@ const SignedIn = ({ app, mail, announcer }: { app: App; mail: Mail; announcer: A
           <Route default component={MailScreen} {...frame} />
         </Router>
       </div>
+      {isPaletteOpen.value && (
+        <ErrorBoundary>
+          <Palette mail={mail} route={route} onLogOut={onLogOut} onClose={() => (isPaletteOpen.value = false)} />
+        </ErrorBoundary>
+      )}
       {isDeleting.value && <DeleteAccount app={app} mail={mail} onClose={() => (isDeleting.value = false)} />}
     </>
   )

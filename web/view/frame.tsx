@@ -29,6 +29,12 @@ export const Header = ({ app, mail, page, search, onLogOut, onDelete }: FramePro
       </a>
       <Greeting class="hello">
         Hello, <b>{app.ownName.value}</b>
+        {app.reserved.value !== null && (
+          <span class="small reserved">
+            {' '}
+            (name reserved on {app.reserved.value.on} of {app.reserved.value.of} nodes)
+          </span>
+        )}
       </Greeting>
       {search === undefined ? <span class="push" /> : <Search {...search} />}
       <Chip mail={mail} />
@@ -160,6 +166,7 @@ const ConnectionList = ({ mail }: { mail: Mail }) => {
           ))}
         </ul>
       )}
+      {mail.isEvictable.value && onlyHere.length > 0 && <p class="help">Your browser may clear unsent text. Stay online or keep this tab open.</p>}
       <div class="acts">
         <button type="button" class="btn sm" onClick={mail.wake}>
           Try now
@@ -178,10 +185,11 @@ const BANNER_LOOKS: Record<BannerState['kind'], readonly [string, IconName]> = {
   lone: ['warn', 'warning'],
   back: ['ok', 'check'],
   'disk-full': ['warn', 'alert'],
+  'no-storage': ['warn', 'alert'],
   'set-aside': ['warn', 'alert'],
 }
 
-const DISMISSIBLE: readonly BannerState['kind'][] = ['lone', 'disk-full', 'set-aside']
+const DISMISSIBLE: readonly BannerState['kind'][] = ['lone', 'disk-full', 'no-storage', 'set-aside']
 
 /** At most one, in the layout and never over it. */
 export const Banner = ({ app, mail }: { app: App; mail: Mail }) => {

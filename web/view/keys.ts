@@ -105,5 +105,6 @@ export const SHORTCUTS: readonly { readonly keys: readonly string[]; readonly ac
   { keys: ['g', 'i'], action: 'Go to the inbox; then m messages, d drafts, s sent, c cluster' },
   { keys: ['/'], action: 'Search' },
   { keys: [','], action: 'Settings' },
+  { keys: ['Ctrl', 'K'], action: 'Find anything to do, or anybody to write to' },
   { keys: ['?'], action: 'This page' },
 ]

@@ -50,7 +50,7 @@ export const createActions = (mail: Mail, announcer: Announcer, show: (region: R
     newDraft,
     send: (ids) => {
       const { sent, failed } = drafts.send(ids)
-      announcer.say(sendText(sent.length, failed.length))
+      announcer.say(sendText(sent.length, drafts.rows.peek().flatMap(({ id, error }) => (failed.includes(id) && error !== null ? [error] : []))))
       for (const id of sent) undoable.push(() => mailbox.recall(id))
       const [first] = failed
       if (first !== undefined) focusSoon(`#draft-${first} select, #draft-${first} textarea`)

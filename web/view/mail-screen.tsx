@@ -47,12 +47,11 @@ export const MailScreen = ({ app, mail, announcer, onLogOut, onDelete }: MailScr
   useEffect(() => {
     if (arrived !== null) announcer.say(arrived.count === 1 ? `New message from ${arrived.from}` : `${arrived.count} new messages`)
   }, [arrived, announcer])
-  const waiting = mailbox.inboxCount.value
-  const isOffline = connection.chip.value.status === 'offline'
+  // What is looked for may be in months that were not opened yet.
+  const isSearching = search.value !== ''
   useEffect(() => {
-    const count = waiting + mailbox.unreadCount.value
-    document.title = `${isOffline ? '⏸ ' : ''}${count > 0 ? `(${count}) ` : ''}Starling`
-  }, [waiting, isOffline, mailbox.unreadCount.value])
+    if (isSearching) void mail.openEverything()
+  }, [isSearching, mail])
 
   const ready = connection.ready.value
   const members = connection.members.value

@@ -112,7 +112,7 @@ const SentItem = ({ row, nodes, actions }: { row: SentRow; nodes: Nodes; actions
 
 const Actions = ({ row, to, actions }: { row: SentRow; to: string; actions: SentActions }) => {
   const act = (name: string, run: (row: SentRow) => void) => (
-    <button type="button" class="btn link small" aria-label={`${name} message to ${to}`} onClick={() => run(row)}>
+    <button type="button" class="btn link small" aria-label={name === 'Copy text' ? `Copy text of the message to ${to}` : `${name} message to ${to}`} onClick={() => run(row)}>
       {name}
     </button>
   )
@@ -125,7 +125,7 @@ const Actions = ({ row, to, actions }: { row: SentRow; to: string; actions: Sent
     case 'failed':
       return (
         <>
-          {row.state.because === 'no-such-account' ? act('Copy', actions.onCopy) : act('Retry', actions.onRetry)}
+          {row.state.because === 'no-such-account' ? act('Copy text', actions.onCopy) : act('Retry', actions.onRetry)}
           {act('Discard', actions.onDiscard)}
         </>
       )

@@ -1,4 +1,5 @@
-// Settings: the theme, single keys, receipts, the name and password, and the devices that are signed in.
+// Settings: the theme, single keys, receipts, notifications, blocked people, the devices that are signed in, one's data to take
+// away, the name and the password.
 
 import { useSignal } from '@preact/signals'
 import type { ComponentChildren, TargetedEvent } from 'preact'
@@ -6,7 +7,7 @@ import { useEffect } from 'preact/hooks'
 import type { App, DeviceJson, Refusal } from '../model/app.ts'
 import type { Mail } from '../model/mail.ts'
 import type { Theme } from '../model/preferences.ts'
-import { Check, ErrorLine, PasswordField, fieldOf } from './controls.tsx'
+import { Check, ErrorLine, PasswordField, Select, fieldOf } from './controls.tsx'
 import { refusalText, toWhen } from './words.ts'
 
 const THEMES: readonly { readonly value: Theme; readonly label: string }[] = [
@@ -39,7 +40,10 @@ export const Settings = ({ app, mail }: { app: App; mail: Mail }) => {
           Tell senders when I open or read their messages
         </Check>
       </Block>
+      <Notifications app={app} />
+      <Blocked mail={mail} />
       <Devices app={app} />
+      <TakeAway app={app} mail={mail} />
       <Aside app={app} />
       <AccountForm
         title="Change name"
@@ -147,6 +151,93 @@ const download = (bytes: Uint8Array, name: string): void => {
   link.download = name
   link.click()
   setTimeout(() => URL.revokeObjectURL(link.href), 1000)
+}
+
+/** Asked for only here, by a button: a browser that is asked unasked says no for good. */
+const Notifications = ({ app }: { app: App }) => {
+  const { preferences } = app
+  const permission = useSignal(typeof Notification === 'undefined' ? 'denied' : Notification.permission)
+  const turnOn = async (): Promise<void> => {
+    permission.value = await Notification.requestPermission()
+    preferences.setNotifies(permission.value === 'granted')
+  }
+  const isOn = preferences.notifies.value && permission.value === 'granted'
+  return (
+    <Block title="Notifications">
+      {!app.isSecure ? (
+        <p class="muted">Notifications, installing and working after a reload without servers need https or localhost.</p>
+      ) : permission.value === 'denied' ? (
+        <p class="muted">This browser does not allow notifications here.</p>
+      ) : (
+        <>
+          <button type="button" class="btn" aria-pressed={isOn} onClick={() => (isOn ? preferences.setNotifies(false) : void turnOn())}>
+            {isOn ? 'Turn notifications off' : 'Turn notifications on'}
+          </button>
+          <p class="help">For new messages, while no tab of Starling is looked at.</p>
+        </>
+      )}
+      {isOn && (
+        <Check isChecked={preferences.isPrivate.value} onToggle={preferences.setPrivate}>
+          Private: do not show from whom and what
+        </Check>
+      )}
+    </Block>
+  )
+}
+
+/** Whose messages are not delivered; they are not told. */
+const Blocked = ({ mail }: { mail: Mail }) => {
+  const people = mail.people.people.value
+  const blocked = mail.blocked.value
+  const nameOf = (id: string): string => people.find((person) => person.id === id)?.name ?? 'somebody who has no account any more'
+  const others = people.flatMap(({ id, name }) => (id === '' || id === mail.owner || blocked.includes(id) ? [] : [{ value: id, label: name }]))
+  return (
+    <Block title="Blocked people">
+      {blocked.length > 0 && (
+        <ul class="devices">
+          {blocked.map((id) => (
+            <li key={id}>
+              <span>{nameOf(id)}</span>
+              <button type="button" class="btn sm" aria-label={`Unblock ${nameOf(id)}`} onClick={() => mail.setBlocked(id, false)}>
+                Unblock
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+      <Select
+        label="Block somebody"
+        value=""
+        options={[{ value: '', label: 'Block somebody…' }, ...others]}
+        onChoose={(chosen) => {
+          const person = people.find(({ id }) => id === chosen)
+          if (person !== undefined && person.id !== '') mail.setBlocked(person.id, true)
+        }}
+      />
+      <p class="help">What they send you is not delivered. They are not told.</p>
+    </Block>
+  )
+}
+
+const TakeAway = ({ app, mail }: { app: App; mail: Mail }) => {
+  const isBusy = useSignal(false)
+  const save = async (): Promise<void> => {
+    if (isBusy.value) return
+    isBusy.value = true
+    await mail.openEverything()
+    const { describeMail } = await import('../model/export.ts')
+    const data = describeMail(mail, app.ownName.peek(), Date.now())
+    download(new TextEncoder().encode(JSON.stringify(data, null, 2)), `starling-${app.ownName.peek()}.json`)
+    isBusy.value = false
+  }
+  return (
+    <Block title="Your data">
+      <button type="button" class="btn" aria-disabled={isBusy.value} onClick={() => void save()}>
+        {isBusy.value ? 'Collecting…' : 'Download as JSON'}
+      </button>
+      <p class="help">All messages, drafts and settings of this account.</p>
+    </Block>
+  )
 }
 
 const Devices = ({ app }: { app: App }) => {

@@ -1,7 +1,6 @@
 // What the page says, in one place: errors, states of messages, drafts and the connection, moments.
 // Plain words, present tense; what happens to the text comes first.
 
-import type { RecipientStatus } from '../../crdt-schema/mailbox.ts'
 import type { Refusal } from '../model/app.ts'
 import type { BannerState, ChipState } from '../model/connection.ts'
 import type { DraftError, DraftRow } from '../model/drafts.ts'
@@ -145,16 +144,16 @@ export const sentText = (
     case 'recalled':
       return 'Recalled before it was opened'
     case 'failed':
-      return failureText(state.because, state.name)
+      return failureText(state)
     default:
       return unreachable(state)
   }
 }
 
-const failureText = (because: RecipientStatus, name: string): string => {
+const failureText = ({ because, name, wasKnown }: SentState & { readonly status: 'failed' }): string => {
   switch (because) {
     case 'no-such-account':
-      return `Not sent: ${name} has no account.`
+      return wasKnown ? `Not sent: ${name} deleted the account.` : `Not sent: ${name} has no account.`
     case 'mailbox-full':
       return `Not sent: ${name}’s mailbox is full.`
     case 'bad-name':
@@ -201,7 +200,7 @@ export const chipText = (chip: ChipState): string => {
     case 'switching':
       return `${chip.from ?? ''} → ${chip.to ?? '…'}`
     case 'catching-up':
-      return `${chip.node} · catching up`
+      return chip.total > 1 ? `Catching up ${chip.done} of ${chip.total}` : `${chip.node} · catching up`
     case 'degraded':
       return `${chip.node} · ${chip.up} of ${chip.members} up`
     case 'lone':
@@ -229,6 +228,8 @@ export const bannerText = (banner: BannerState): string => {
     }
     case 'set-aside':
       return 'A node refused the copy on this device. It was put aside (see Settings), and your unsent texts are drafts again.'
+    case 'no-storage':
+      return 'This browser keeps nothing on this device. What you write is safe once a node has it: stay online until it says saved.'
     case 'disk-full':
       return 'This device has no space left. New text cannot be kept here until you free some.'
   }
@@ -239,10 +240,12 @@ export const bannerText = (banner: BannerState): string => {
 export const openedText = (opened: number, rest: number): string =>
   `${opened} opened. ${rest === 0 ? 'The inbox is empty.' : `${rest} left in the inbox.`}`
 
-export const sendText = (sent: number, failed: number): string => {
+/** "2 sent. 1 draft still needs a recipient." */
+export const sendText = (sent: number, errors: readonly DraftError[]): string => {
+  const lacking = errors.every((error) => error === 'no-recipient') ? 'a recipient' : errors.every((error) => error === 'empty') ? 'a text' : 'something'
   const parts = [
     sent > 0 ? `${sent} sent.` : '',
-    failed > 0 ? `${plural(failed, 'draft')} still ${failed === 1 ? 'needs' : 'need'} something.` : '',
+    errors.length > 0 ? `${plural(errors.length, 'draft')} still ${errors.length === 1 ? 'needs' : 'need'} ${lacking}.` : '',
   ]
   return parts.filter((part) => part !== '').join(' ')
 }
