@@ -30,7 +30,7 @@ export const createAccount = (desk: Desk, call: CallOf<'create-account'>, contex
   const requestId = requestIdOf(context)
   if (requestId === null) return refuseKey()
   const device = call.device ?? ''
-  if (facts.grant !== null) return answerSignIn(desk, facts.grant, requestId, device, facts)
+  if (facts.grant !== null) return answerSignIn(desk, facts.grant, facts)
   const name = parseName(call.name)
   if (name === null) return refuse('invalid-name')
   if (!isPossiblePassword(call.password)) return refuse('weak-password')
@@ -43,7 +43,7 @@ export const createAccount = (desk: Desk, call: CallOf<'create-account'>, contex
   const nameKey = nameToKey(name)
   if (desk.directory.ownerOfName(nameKey) !== null) return refuse('name-taken')
   if (facts.hash === null) return { status: 'needs-hash', password: call.password }
-  const { seed } = mintSessionFor(desk, requestId, device, facts)
+  const seed = mintSessionFor(desk, requestId, device, facts)
   return { status: 'needs-grant', grant: { kind: 'create-account', requestId, accountId, shownName: name, nameKey, passwordHash: facts.hash, session: seed } }
 }
 

@@ -10,6 +10,7 @@ import { isBroken } from '../../crdt-schema/mutation.ts'
 import { type Result, assert, fail, ok, unreachable } from '../../crdt-schema/prelude.ts'
 import { endSession, grantSession } from '../../crdt-schema/sessions.ts'
 import type { Desk, Grant, GrantOutcome, GrantStamp } from './desk.ts'
+import { isEarlierTry } from './tokens.ts'
 
 type GrantOf<Kind extends Grant['kind']> = Extract<Grant, { kind: Kind }>
 /** Why a grant may not be; the code is what the caller is told. */
@@ -202,6 +203,8 @@ const judgeSession = (desk: Desk, grant: GrantOf<'grant-session'>): Judgement =>
   if (isTooLate(desk, grant)) return fail('unknown')
   const ofRequest = directory.sessionsOfRequest(grant.requestId)
   if (ofRequest.some(({ accountId, device }) => accountId !== grant.accountId || device !== grant.session.device)) return fail('id-reused')
+  // A first try that comes after its repeat: who asked has the session of the repeat, and keeps it.
+  if (ofRequest.some(({ id }) => isEarlierTry(grant.session.id, id))) return fail('unknown')
   // The password was changed, or its hash renewed, between the check and now: run the call again.
   if (directory.secretOf(grant.accountId)?.passwordHash !== grant.provedHash) return fail('unknown')
   if (desk.config.sessionsPerAccount > 1 || grant.takeOver) return ALLOWED

@@ -57,7 +57,7 @@ const createAccount = (desk: Desk, call: OperatorCallOf<'operator-create-account
   const nameKey = nameToKey(name)
   if (desk.directory.ownerOfName(nameKey) !== null) return refuse('name-taken')
   if (facts.hash === null) return { status: 'needs-hash', password: call.password }
-  const { seed } = mintSessionFor(desk, requestId, 'operator', facts)
+  const seed = mintSessionFor(desk, requestId, 'operator', facts)
   return { status: 'needs-grant', grant: { kind: 'create-account', requestId, accountId, shownName: name, nameKey, passwordHash: facts.hash, session: { ...seed, expiresMs: facts.arrivedMs } } }
 }
 

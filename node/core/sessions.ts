@@ -10,7 +10,7 @@ import { assert } from '../../crdt-schema/prelude.ts'
 import { type SessionRow, endSession as markEnded } from '../../crdt-schema/sessions.ts'
 import { type CallContext, answer, millisToHlc, millisToTime, refuse, refuseGrant, refuseKey, requestIdOf } from './answers.ts'
 import type { Answer, Desk, Facts, GrantOutcome } from './desk.ts'
-import { mintSession } from './tokens.ts'
+import { type MintedSession, mintSession, toToken } from './tokens.ts'
 
 /** Hashes tried for one sign-in: more people than this never claim one name. */
 const CLAIMANTS_MAX = 4
@@ -31,7 +31,7 @@ export const createSession = (desk: Desk, call: CallOf<'create-session'>, contex
   const requestId = requestIdOf(context)
   if (requestId === null) return refuseKey()
   const { facts } = context
-  if (facts.grant !== null) return answerSignIn(desk, facts.grant, requestId, call.device ?? '', facts)
+  if (facts.grant !== null) return answerSignIn(desk, facts.grant, facts)
   if (!isPossiblePassword(call.password)) return refuse('wrong-credentials')
   const hashes = hashesOf(desk, desk.directory.meantBy(call.name).slice(0, CLAIMANTS_MAX))
   if (facts.verified === null) return { status: 'needs-verify', password: call.password, hashes: hashes.length === 0 ? [DECOY_HASH] : hashes }
@@ -54,27 +54,29 @@ export interface SessionWish {
   readonly facts: Facts
 }
 
-/** Asks the coordinator for a session; the same call asks for the same one in every run. */
+/** Asks the coordinator for a session. */
 export const askForSession = (desk: Desk, { accountId, requestId, takeOver, device, provedHash, facts }: SessionWish): Answer => {
-  const { seed } = mintSessionFor(desk, requestId, device, facts)
+  const seed = mintSessionFor(desk, requestId, device, facts)
   const rehash = facts.verified?.rehash ?? null
   return { status: 'needs-grant', grant: { kind: 'grant-session', requestId, accountId, takeOver, session: seed, provedHash, rehash } }
 }
 
-export const mintSessionFor = (desk: Desk, requestId: RequestId, device: string, facts: Facts): ReturnType<typeof mintSession> =>
-  mintSession({ requestId, nowMs: facts.arrivedMs, lifeMs: desk.config.sessionDays * DAY_MS, device, random: facts.random })
+export const mintSessionFor = (desk: Desk, requestId: RequestId, device: string, facts: Facts): MintedSession => {
+  const earlier = desk.directory.sessionsOfRequest(requestId).map(({ id }) => id)
+  return mintSession({ requestId, nowMs: facts.arrivedMs, earlier, lifeMs: desk.config.sessionDays * DAY_MS, device, random: facts.random }).seed
+}
 
 /** Tells of the account and session that a grant gave, with the token that only the caller's node knows. */
-export const answerSignIn = (desk: Desk, outcome: GrantOutcome, requestId: RequestId, device: string, facts: Facts): Answer => {
+export const answerSignIn = (desk: Desk, outcome: GrantOutcome, facts: Facts): Answer => {
   if (outcome.status === 'refused') return refuseGrant(outcome.code)
-  const { accountId, name } = outcome.value
-  assert(typeof accountId === 'string', 'a sign-in was granted to nobody')
-  const { seed, token } = mintSessionFor(desk, requestId, device, facts)
-  const id = desk.directory.session(seed.id)?.accountId
-  const notice = id === undefined ? null : noticeOf(desk, id)
+  const { accountId, name, sessionId, expiresMs } = outcome.value
+  const id = typeof sessionId === 'string' ? parseSessionId(sessionId) : null
+  assert(typeof accountId === 'string' && id !== null && typeof expiresMs === 'number', 'a sign-in was granted to nobody')
+  const account = desk.directory.session(id)?.accountId
+  const notice = account === undefined ? null : noticeOf(desk, account)
   const body: SignedInJson = {
     account: { id: accountId, name: typeof name === 'string' ? name : '' },
-    session: { id: seed.id, token, expiresAt: millisToTime(seed.expiresMs) },
+    session: { id, token: toToken(id, facts.random), expiresAt: millisToTime(expiresMs as Millis) },
     ...(notice === null ? {} : { notice }),
   }
   return answer(201, body)

@@ -15,7 +15,7 @@ import { holders, memberCount } from '../../node/core/members.ts'
 import { noteEpoch } from '../../node/core/promises.ts'
 import { sendDrafts } from '../../node/core/sending-calls.ts'
 import { mintSession } from '../../node/core/tokens.ts'
-import { KEY, type SignIn, signUp } from '../support/accounts.ts'
+import { KEY, type SignIn, isSignedIn, signIn, signUp } from '../support/accounts.ts'
 import { type Cores, createTrio, pidOf } from '../support/cores.ts'
 import { type FakeDesk, START_MS, bodyOf, createFakeDesk, runHandler } from '../support/desk.ts'
 
@@ -67,7 +67,7 @@ roles('[COO7] a coordinator that stays one through a merge ends the sessions tha
   const account = [...coordinator.directory.accounts()][0]
   assert.ok(account !== undefined)
   // What the other side of a split granted, as it comes with a pull or a push.
-  const { seed } = mintSession({ requestId: mintRequestId(new Uint8Array(16).fill(9)), nowMs: coordinator.desk.clusterMs, lifeMs: 1_000_000, device: 'her phone', random: new Uint8Array(36).fill(9) })
+  const { seed } = mintSession({ requestId: mintRequestId(new Uint8Array(16).fill(9)), nowMs: coordinator.desk.clusterMs, earlier: [], lifeMs: 1_000_000, device: 'her phone', random: new Uint8Array(36).fill(9) })
   other.desk.edit(sessionToDocument(seed.id), doc => grantSession(doc, { ...seed, accountId: account, rank: 7, hlc: other.meta.hlc }))
   cores.run(200)
   assert.is(coordinator.directory.liveSessionsOf(account, coordinator.desk.clusterMs).length, 2)
@@ -117,6 +117,43 @@ roles('[COO1] while every node holds back, the lowest claims as if none did', ()
   const status = askFor(cores, 2, 'ann', 1)
   cores.run(200)
   assert.is(status(), 201)
+})
+
+roles('[COO5] a first try that comes after its repeat ends nothing: the session that the caller holds stays', () => {
+  for (const takeOver of [false, true]) {
+    const cores = createTrio()
+    const status = askFor(cores, 0, 'ann', 1)
+    cores.run(500)
+    assert.is(status(), 201)
+    const key = mintRequestId(new Uint8Array(16).fill(2))
+    const signIn = (pid: number): number => cores.call(pid, { type: 'create-session', name: 'ann', password: 'password of ann', takeOver, device: 'her phone' }, { key })
+    cores.deafen(2, 0)
+    signIn(2)
+    cores.mend(2, 0)
+    cores.run(100)
+    const call = signIn(1)
+    cores.run(300)
+    const answer = cores.core(1).answers.get(call)
+    assert.is(answer?.status, 201)
+    const { token } = (answer?.body as { readonly session: { readonly token: string } }).session
+    cores.run(6_000)
+    for (const { state } of cores.all) assert.is.not(state.directory.sessionOf(token, state.desk.clusterMs), null, 'it is live')
+    const again = signIn(2)
+    cores.run(500)
+    assert.is(cores.core(2).answers.get(again)?.status, 201)
+    for (const { state } of cores.all) assert.is(state.directory.sessionOf(token, state.desk.clusterMs), null, 'a later repeat ends it')
+  }
+})
+
+roles('[COO5] a repeat through a node whose cluster time is earlier is still the later one', () => {
+  const desk = createFakeDesk()
+  const { id } = signUp(desk, 'ann')
+  const first = signIn(desk, 'ann', { idempotencyKey: KEY })
+  desk.clusterMs = (desk.clusterMs - 3_600_000) as typeof desk.clusterMs
+  const repeat = signIn(desk, 'ann', { idempotencyKey: KEY })
+  assert.equal([first.status, repeat.status], [201, 201])
+  assert.equal([isSignedIn(desk, first), isSignedIn(desk, repeat)], [false, true])
+  assert.is(desk.directory.liveSessionsOf(id, desk.clusterMs).length, 2, 'and that of the sign-up')
 })
 
 roles('[RDY2] an epoch that one node has only heard of is not coordinated once more by a node whose disk was lost', () => {

@@ -18,7 +18,7 @@ const later = (desk: FakeDesk, ms: number): void => {
   desk.clusterMs = parseMillis(desk.clusterMs + ms) ?? desk.clusterMs
 }
 
-const seed = (desk: FakeDesk, id: RequestId) => mintSession({ requestId: id, nowMs: desk.clusterMs, lifeMs: 86_400_000, device: 'test', random: desk.random(64) }).seed
+const seed = (desk: FakeDesk, id: RequestId) => mintSession({ requestId: id, nowMs: desk.clusterMs, earlier: [], lifeMs: 86_400_000, device: 'test', random: desk.random(64) }).seed
 
 const creation = (desk: FakeDesk, n: number, name: string): Extract<Grant, { kind: 'create-account' }> => ({
   kind: 'create-account', requestId: requestId(n), accountId: requestToAccountId(requestId(n)), shownName: name, nameKey: nameToKey(name), passwordHash: `hash ${n}`, session: seed(desk, requestId(n)),

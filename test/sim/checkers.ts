@@ -235,11 +235,11 @@ export const findDeadSession = (world: World, operation: Operation): string[] =>
 
 /** Others signed in meanwhile, or ever on the other side of a split: they may have taken over, or were so many that the session of lowest rank ended [COO7]. */
 const mayHaveEnded = (world: World, since: Operation, account: AccountId): boolean => {
-  // An earlier try that nobody answered may come to its coordinator later, as a repeat: its session replaces this one [COO5].
-  if (since.tries > 1) return true
   const later = operationsOf(world, 'sign-in').filter(operation => operation !== since && operation.deed.account === account && (world.isParted || operation.endedMs < 0 || operation.endedMs >= since.startedMs))
   const limit = Math.max(0, ...world.processes.map(({ state }) => state?.config.sessionsPerAccount ?? 0))
-  return later.length + 1 > limit || later.some(({ deed }) => deed.takeOver)
+  // Tries of one request on two sides of a split have each their session; elsewhere the later one replaces the earlier [COO5].
+  const sessions = [since, ...later].reduce((sum, { tries }) => sum + (world.isParted ? Math.max(1, tries) : 1), 0)
+  return sessions > limit || later.some(({ deed }) => deed.takeOver)
 }
 
 const isTokenGood = (state: NonNullable<SimProcess['state']>, token: string): boolean => state.desk.directory.sessionOf(token, state.desk.clusterMs) !== null
