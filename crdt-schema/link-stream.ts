@@ -8,6 +8,10 @@
 import { LIMITS } from './limits.ts'
 import { type Result, assert, fail, ok } from './prelude.ts'
 
+/** How frames go over a link: 1, each as it is; 2, as described here. Ends that know different ways use the older one. */
+export const FRAMES_PLAIN = 1
+export const FRAMES_NEWEST = 2
+
 /** First byte of what goes over the link. */
 const STORED = 0
 const BLOCK = 1

@@ -10,8 +10,8 @@ import { LIMITS } from './limits.ts'
 import { type Result, assert, fail, ok } from './prelude.ts'
 import { parseStateVector } from './wire.ts'
 
-/** Raised with every change of a frame; a node speaks no newer frame than its peer's handshake allows. */
-export const PEER_PROTOCOL = 2
+/** Raised only when two versions cannot talk at all: they refuse each other. What both may say is settled by `frames` in their hellos. */
+export const PEER_PROTOCOL = 1
 
 export type PeerPhase = 'starting' | 'recovering' | 'syncing' | 'ready' | 'draining'
 

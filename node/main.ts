@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import packageJson from '../package.json' with { type: 'json' }
+import { FRAMES_NEWEST } from '../crdt-schema/link-stream.ts'
 import { PEER_PROTOCOL } from '../crdt-schema/peer-wire.ts'
 import { createHealth } from './adapters/http-health.ts'
 import { createAddressReader } from './adapters/http-address.ts'
@@ -51,12 +52,14 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
   const { log, flush } = createLog({ level: settings.logLevel, format: settings.logFormat, node: String(config.pid ?? 'new') })
   process.on('exit', flush)
   const tls = await openTls(settings)
+  let { secrets } = settings
+  const readSecrets = (): readonly Uint8Array[] => secrets
   const store = await openStore(settings, log)
 
   const node = createNode()
   const emit = (event: Event): void => runtime.feed(event)
   const metrics = createMetrics({ describe: () => describe(node), describeReplication: () => describeReplication(node), readStoreStats: () => store.stats() })
-  const links = createLinks({ secrets: settings.secrets, protocol: PEER_PROTOCOL, url: config.url, peerPort: settings.peerPort, version: VERSION, random: randomBytes, emit, log })
+  const links = createLinks({ readSecrets, protocol: PEER_PROTOCOL, frames: FRAMES_NEWEST, url: config.url, peerPort: settings.peerPort, version: VERSION, random: randomBytes, emit, log })
   const sockets = createSyncSockets({ emit, log, onBytes: metrics.onClientBytes })
   const api = createHttpApi({
     version: VERSION,
@@ -67,7 +70,7 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
     limits: config.rateLimits ? createHttpLimits() : LIMITS_OFF,
     readAddress: createAddressReader(settings.proxies)
   })
-  const operator = createHttpOperator({ secrets: settings.secrets, emit, log, checksResponses: env['STARLING_CHECK_RESPONSES'] === '1' })
+  const operator = createHttpOperator({ readSecrets, emit, log, checksResponses: env['STARLING_CHECK_RESPONSES'] === '1' })
   const passwords = createPasswords({ parameters: readPasswordParameters(), workerUrl: new URL('./password-worker.js', import.meta.url), emit, onBroken: error => crash(bugFound(error), error) })
 
   const hands: Hands = {
@@ -107,6 +110,15 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
     }
   })
 
+  /** Links that are up stay up: they proved a secret that held then. */
+  const reload = async (): Promise<void> => {
+    const fresh = settings.rereadSecrets()
+    const renewed = await openTls(settings)
+    if (renewed !== null) for (const one of [server, peerServer]) one?.renewCertificate(renewed)
+    secrets = fresh
+    log('info', 'reloaded', { secrets: fresh.length, certificate: renewed !== null })
+  }
+
   const nodeUrls = createNodeUrls(settings, () => describe(node).nodes.map(({ url }) => url))
   const demoControl = env['STARLING_DEMO_CONTROL']
   const server = createHttpServer({
@@ -128,7 +140,7 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
   // What was moved aside is on other nodes: an empty directory in its place must not begin a cluster of its own.
   runtime.start({ ...config, bootstrap: config.bootstrap && !(await hasAside(dataDir)) }, randomBytes(32))
   log('info', 'node-started', { url: config.url, dataDir: shown, version: VERSION })
-  return { isReady: () => readiness(node).ready, drain: () => runtime.feed({ type: 'drain' }) }
+  return { isReady: () => readiness(node).ready, drain: () => runtime.feed({ type: 'drain' }), reload: () => void reload().catch((error: Error) => log('error', 'reload-failed', { err: error.message })) }
 }
 
 const openTls = async ({ tls, dataDir, config }: Settings): Promise<TlsCertificate | null> => {

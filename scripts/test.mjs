@@ -124,7 +124,7 @@ const main = async () => {
         tally.skipped += files.length
         continue
       }
-      if (isOwnTree && (suite.name === 'cluster' || suite.name === 'browser')) {
+      if (isOwnTree && suite.isReal === true) {
         try {
           await build()
           if (suite.name === 'browser') env.STARLING_BROWSER = await (await import('./lib/browser.mjs')).findOrInstallBrowser()

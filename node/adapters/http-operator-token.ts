@@ -30,8 +30,8 @@ export const signOperatorRequest = (secret: Uint8Array, request: OperatorRequest
 
 export type ProofOutcome = 'proven' | 'missing' | 'wrong' | 'stale' | 'repeated'
 
-/** What checks proofs; it remembers those it has seen. */
-export const createOperatorGate = (secrets: readonly Uint8Array[]): ((authorization: string | undefined, request: OperatorRequest, nowMs: number) => ProofOutcome) => {
+/** What checks proofs by the secrets that hold at the time; it remembers those it has seen. */
+export const createOperatorGate = (readSecrets: () => readonly Uint8Array[]): ((authorization: string | undefined, request: OperatorRequest, nowMs: number) => ProofOutcome) => {
   /** Nonces of proofs that held, with the time from which on they would be stale anyway; oldest first. */
   const seen = new Map<string, number>()
   return (authorization, request, nowMs) => {
@@ -39,7 +39,7 @@ export const createOperatorGate = (secrets: readonly Uint8Array[]): ((authorizat
     if (timeText === undefined || nonce === undefined || proof === undefined) return 'missing'
     const timeMs = Number(timeText)
     const sent = Buffer.from(proof, 'hex')
-    if (!secrets.some(secret => timingSafeEqual(sent, mac(secret, request, timeMs, nonce)))) return 'wrong'
+    if (!readSecrets().some(secret => timingSafeEqual(sent, mac(secret, request, timeMs, nonce)))) return 'wrong'
     if (Math.abs(nowMs - timeMs) > PROOF_MS) return 'stale'
     for (const [old, untilMs] of seen) {
       if (untilMs > nowMs) break

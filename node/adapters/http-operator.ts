@@ -24,8 +24,8 @@ const WHY = {
 } as const satisfies Record<Exclude<ProofOutcome, 'proven'>, string>
 
 export interface HttpOperatorOptions {
-  /** The cluster's, the preferred one first. */
-  readonly secrets: readonly Uint8Array[]
+  /** The cluster's that hold now, the preferred one first. */
+  readonly readSecrets: () => readonly Uint8Array[]
   readonly emit: (event: Event) => void
   readonly log: (level: 'info' | 'warn' | 'error', event: string, fields: Readonly<Record<string, string>>) => void
   readonly checksResponses: boolean
@@ -44,8 +44,8 @@ interface OpenCall {
 
 const findRoute = createRoutes<OperatorCallType>(OPERATOR_CALLS)
 
-export const createHttpOperator = ({ secrets, emit, log, checksResponses }: HttpOperatorOptions): HttpOperator => {
-  const checkProof = createOperatorGate(secrets)
+export const createHttpOperator = ({ readSecrets, emit, log, checksResponses }: HttpOperatorOptions): HttpOperator => {
+  const checkProof = createOperatorGate(readSecrets)
   const calls = new Map<CallId, OpenCall>()
   /** Below zero: the API's calls count upwards. */
   let lastCall: CallId = 0

@@ -4,7 +4,7 @@
 // origins: browsers reach calls and rooms only from the cluster's own pages, and /peer not at all.
 
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
+import { Server as TlsServer, createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { problem } from '../../crdt-schema/api-problems.ts'
@@ -38,6 +38,8 @@ export interface HttpServer {
   listen(port: number, host: string): Promise<number>
   /** Takes no new connection, lets answers under way end for a second, and cuts the rest. */
   shutDown(): Promise<void>
+  /** New connections get this certificate; throws on one that cannot be used, and keeps the one it has. */
+  renewCertificate(tls: { readonly cert: string; readonly key: string }): void
 }
 
 const HEADERS: readonly (readonly [string, string])[] = [
@@ -104,7 +106,10 @@ export const createHttpServer = (options: HttpServerOptions): HttpServer => {
         server.close(() => resolve())
         server.closeIdleConnections()
         setTimeout(() => server.closeAllConnections(), CLOSE_MS).unref()
-      })
+      }),
+    renewCertificate: fresh => {
+      if (server instanceof TlsServer) server.setSecureContext(fresh)
+    }
   }
 }
 

@@ -28,6 +28,8 @@ export type Role = 'dialer' | 'acceptor'
 /** What this node says of itself. `channel` names the TLS session as both ends see it, or is empty. */
 export interface Claim {
   readonly protocol: number
+  /** The newest way of writing frames that it knows; a node of the first release says nothing, and knows 1. */
+  readonly frames: number
   readonly clusterId: string | null
   readonly pid: Pid
   readonly nodeId: NodeId
@@ -39,7 +41,8 @@ export interface Claim {
 
 export type HandshakeStep =
   | { readonly status: 'waiting'; readonly send: readonly string[] }
-  | { readonly status: 'proven'; readonly send: readonly string[]; readonly peer: PeerIdentity }
+  /** `frames`: the way of writing frames that both know. */
+  | { readonly status: 'proven'; readonly send: readonly string[]; readonly peer: PeerIdentity; readonly frames: number }
   /** `stranger`: this node itself, or someone else than was called. */
   | { readonly status: 'refused'; readonly reason: Refusal | 'stranger' }
 
@@ -101,7 +104,7 @@ export const createHandshake = ({ role, claim, secrets, nonce, expectedPid, must
     if (!isProven) return refuse('wrong-secret')
     // Only now: before the proof, what it says of its cluster is nobody's word, and another secret gives another id.
     if (hello.clusterId !== null && claim.clusterId !== null && hello.clusterId !== claim.clusterId) return refuse('foreign-cluster')
-    if (role === 'acceptor') return proven(hello, ['{"type":"welcome"}'])
+    if (role === 'acceptor') return proven(hello, claim.frames, ['{"type":"welcome"}'])
     state = 'awaits-welcome'
     return { status: 'waiting', send: [proof(hello.text)] }
   }
@@ -112,7 +115,7 @@ export const createHandshake = ({ role, claim, secrets, nonce, expectedPid, must
       if (Buffer.byteLength(text) > HANDSHAKE_TEXT_BYTES_MAX) return refuse('protocol')
       if (peer === null) return onHello(text)
       if (state === 'awaits-proof') return onProof(text, peer)
-      return parseObject(text)?.['type'] === 'welcome' ? proven(peer, []) : refuse('protocol')
+      return parseObject(text)?.['type'] === 'welcome' ? proven(peer, claim.frames, []) : refuse('protocol')
     }
   }
 }
@@ -121,10 +124,11 @@ const mac = (secret: Uint8Array, transcript: string): Buffer => createHmac('sha2
 
 const refuse = (reason: Refusal | 'stranger'): HandshakeStep => ({ status: 'refused', reason })
 
-const proven = ({ pid, nodeId, boot, url, version }: Hello, send: readonly string[]): HandshakeStep => ({
+const proven = ({ pid, nodeId, boot, url, version, frames }: Hello, ownFrames: number, send: readonly string[]): HandshakeStep => ({
   status: 'proven',
   send,
-  peer: { pid, nodeId, boot, url, version }
+  peer: { pid, nodeId, boot, url, version },
+  frames: Math.min(frames, ownFrames)
 })
 
 // ---- reading what is not yet trusted
@@ -143,14 +147,15 @@ const isText = (value: unknown, lengthMax: number): value is string => typeof va
 const parseHello = (text: string, role: Role, protocol: number): Result<Hello, 'protocol'> => {
   const fields = parseObject(text)
   if (fields === null || fields['type'] !== 'hello' || fields['role'] !== role || fields['protocol'] !== protocol) return fail('protocol')
-  const { clusterId, boot, url, version, channel, nonce } = fields
+  const { clusterId, boot, url, version, channel, nonce, frames = 1 } = fields
   const pid = parsePid(fields['pid'])
   const nodeId = parseNodeId(fields['nodeId'])
   if (pid === null || nodeId === null || typeof boot !== 'number' || !Number.isSafeInteger(boot) || boot < 0) return fail('protocol')
   if (!isText(url, LIMITS.urlCharactersMax) || !isText(version, 64) || !isText(channel, 64)) return fail('protocol')
   if (clusterId !== null && !isText(clusterId, 64)) return fail('protocol')
   if (!isText(nonce, NONCE_BYTES * 2) || !/^[0-9a-f]{64}$/.test(nonce)) return fail('protocol')
-  return ok({ text, protocol, clusterId, pid, nodeId, boot, url, version, channel, nonce })
+  if (typeof frames !== 'number' || !Number.isSafeInteger(frames) || frames < 1) return fail('protocol')
+  return ok({ text, protocol, frames, clusterId, pid, nodeId, boot, url, version, channel, nonce })
 }
 
 /** The MACs of a proof, each of 32 bytes, or null. */

@@ -11,8 +11,8 @@ import type { TLSSocket } from 'node:tls'
 import { type RawData, WebSocket, WebSocketServer } from 'ws'
 import type { Pid } from '../../crdt-schema/ids.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
-import { createLinkDecoder, createLinkEncoder } from '../../crdt-schema/link-stream.ts'
-import { assert } from '../../crdt-schema/prelude.ts'
+import { FRAMES_PLAIN, createLinkDecoder, createLinkEncoder } from '../../crdt-schema/link-stream.ts'
+import { assert, ok } from '../../crdt-schema/prelude.ts'
 import type { Effect, Event, LinkId, PeerIdentity, Refusal } from '../core/events.ts'
 import { type Claim, HANDSHAKE_TEXT_BYTES_MAX, type Handshake, NONCE_BYTES, type Role, createHandshake } from './ws-handshake.ts'
 
@@ -43,8 +43,11 @@ export const LINK_CLOSE_CODES: Readonly<Record<CloseReason, number>> = {
 const REFUSALS: readonly Refusal[] = ['protocol', 'wrong-secret', 'foreign-cluster', 'pid-taken', 'removed']
 
 export interface LinksOptions {
-  readonly secrets: readonly Uint8Array[]
+  /** The cluster's that hold now, the preferred one first. */
+  readonly readSecrets: () => readonly Uint8Array[]
   readonly protocol: number
+  /** The newest way of writing frames that is offered. */
+  readonly frames: number
   /** What browsers and peers are told. */
   readonly url: string
   /** The port of every node that takes links; null: that of its URL. */
@@ -84,8 +87,8 @@ export const createLinks = (options: LinksOptions): Links => {
   const { emit, log, peerPort } = options
   const linesById = new Map<LinkId, Line>()
   const sockets = new Set<WebSocket>()
-  /** Callers that have proven nothing yet; at most UNPROVEN_SOCKETS_MAX. */
-  const callers = new Set<Line>()
+  /** Callers that have proven nothing yet and their addresses, oldest first; at most UNPROVEN_SOCKETS_MAX. */
+  const callers = new Map<Line, string>()
   const server = new WebSocketServer({ noServer: true, maxPayload: LIMITS.peerFrameBytesMax, perMessageDeflate: false, clientTracking: false })
   let identity: (Effect & { readonly type: 'identify' }) | null = null
   let lastLink: LinkId = 0
@@ -94,7 +97,7 @@ export const createLinks = (options: LinksOptions): Links => {
   const claimOn = (transport: Duplex): Claim => {
     assert(identity !== null, 'a link before the core said who this node is')
     const { pid, nodeId, boot, clusterId } = identity
-    return { protocol: options.protocol, clusterId, pid, nodeId, boot, url: options.url, version: options.version, channel: channelOf(transport) }
+    return { protocol: options.protocol, frames: options.frames, clusterId, pid, nodeId, boot, url: options.url, version: options.version, channel: channelOf(transport) }
   }
 
   const failDial = (line: Line, reason: 'refused' | 'timeout' | 'error' | Refusal): void => {
@@ -114,11 +117,12 @@ export const createLinks = (options: LinksOptions): Links => {
     failDial(line, reason)
   }
 
-  const becomeUp = (line: Line, peer: PeerIdentity): void => {
+  const becomeUp = (line: Line, peer: PeerIdentity, frames: number): void => {
     if (line.state.status === 'proving') clearTimeout(line.state.timer)
     callers.delete(line)
     const link = ++lastLink
-    line.state = { status: 'up', link, peer, encode: createLinkEncoder(), decode: createLinkDecoder() }
+    const isPlain = frames === FRAMES_PLAIN
+    line.state = { status: 'up', link, peer, encode: isPlain ? frame => frame : createLinkEncoder(), decode: isPlain ? ok : createLinkDecoder() }
     linesById.set(link, line)
     emit({ type: 'link-up', link, peer, dialed: line.role === 'dialer' })
   }
@@ -128,7 +132,7 @@ export const createLinks = (options: LinksOptions): Links => {
     const step = handshake.receive(String(data))
     if (step.status === 'refused') return giveUp(line, step.reason === 'stranger' ? 'error' : step.reason, `refused here: ${step.reason}`)
     for (const text of step.send) line.socket.send(text)
-    if (step.status === 'proven') becomeUp(line, step.peer)
+    if (step.status === 'proven') becomeUp(line, step.peer, step.frames)
   }
 
   /** Ends a link that is up: the core hears of it at once and of nothing after it. */
@@ -166,7 +170,7 @@ export const createLinks = (options: LinksOptions): Links => {
     const handshake = createHandshake({
       role: line.role,
       claim: claimOn(transport),
-      secrets: options.secrets,
+      secrets: options.readSecrets(),
       nonce: options.random(NONCE_BYTES),
       expectedPid: line.dialed,
       mustShareChannel: line.role === 'dialer' && isUnvouched(transport)
@@ -179,6 +183,16 @@ export const createLinks = (options: LinksOptions): Links => {
       if (line.state.status !== 'proving') stopCounting()
     })
     for (const text of handshake.opening) line.socket.send(text)
+  }
+
+  /** The oldest caller of the address that has most of them makes room: whoever fills all places keeps nobody else out. */
+  const makeRoom = (): void => {
+    if (callers.size < UNPROVEN_SOCKETS_MAX) return
+    const counts = new Map<string, number>()
+    for (const address of callers.values()) counts.set(address, (counts.get(address) ?? 0) + 1)
+    const most = Math.max(...counts.values())
+    const oldest = [...callers].find(([, address]) => counts.get(address) === most)
+    if (oldest !== undefined) giveUp(oldest[0], 'timeout', 'too many callers')
   }
 
   const createLine = (socket: WebSocket, role: Role, dialed: Pid | null): Line => {
@@ -230,10 +244,11 @@ export const createLinks = (options: LinksOptions): Links => {
       if (line !== undefined) cut(line, reason)
     },
     upgrade: (request, socket, head) => {
-      if (isShutDown || identity === null || callers.size >= UNPROVEN_SOCKETS_MAX) return 503
+      if (isShutDown || identity === null) return 503
+      makeRoom()
       server.handleUpgrade(request, socket, head, accepted => {
         const line = createLine(accepted, 'acceptor', null)
-        callers.add(line)
+        callers.set(line, request.socket.remoteAddress ?? '')
         prove(line, socket)
       })
       return 'taken'

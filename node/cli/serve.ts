@@ -15,6 +15,8 @@ export interface RunningNode {
   readonly isReady: () => boolean
   /** Hands over and stops; the end is told by `onEnd`. */
   readonly drain: () => void
+  /** Reads certificate and secrets anew; what cannot be used is logged and changes nothing. */
+  readonly reload: () => void
 }
 
 /** Starts a node, or throws an Exit. `onEnd` is called once, when the process may end. */
@@ -53,10 +55,12 @@ export const serve = async (settings: Settings, startNode: StartNode, say: (line
     else drain()
   }
   process.on('SIGINT', onInterrupt)
+  const reload = (): void => node.reload()
   process.on('SIGTERM', drain)
+  process.on('SIGHUP', reload)
   const end = await ended
   clearInterval(ready)
-  process.off('SIGINT', onInterrupt).off('SIGTERM', drain)
+  process.off('SIGINT', onInterrupt).off('SIGTERM', drain).off('SIGHUP', reload)
   return end
 }
 

@@ -24,6 +24,8 @@ export interface Settings {
   readonly dataDir: string
   /** The cluster's secrets, the preferred one first. */
   readonly secrets: readonly Uint8Array[]
+  /** What the secret file or the environment says now; throws an Exit. */
+  readonly rereadSecrets: () => readonly Uint8Array[]
   readonly tls: 'off' | 'auto' | { readonly certPath: string; readonly keyPath: string }
   /** Addresses whose X-Forwarded-For is believed. */
   readonly proxies: readonly string[]
@@ -68,7 +70,8 @@ export const localUrlOf = (host: string, { port, tls }: Pick<Addresses, 'port' |
 export const createSettings = (options: Options, env: Readonly<Record<string, string | undefined>>, version: string): Settings => {
   const { pid, join: joinUrl, host } = options
   const { tls, peers, port, url, dataDir, defaultSecretPath } = readAddresses(options)
-  const secrets = readSecrets(options.secretFile, env['STARLING_SECRET'], defaultSecretPath)
+  const rereadSecrets = (): readonly Uint8Array[] => readSecrets(options.secretFile, env['STARLING_SECRET'], defaultSecretPath)
+  const secrets = rereadSecrets()
   const config: Config = {
     ...DEFAULTS,
     pid,
@@ -86,7 +89,7 @@ export const createSettings = (options: Options, env: Readonly<Record<string, st
     deadMs: options.deadMs
   }
   checkTimings(config)
-  return { config, host, port, peerPort: options.peerPort === port ? null : options.peerPort, dataDir, secrets, tls, proxies: options.proxies ?? [], logLevel: options.logLevel, logFormat: options.logFormat }
+  return { config, host, port, peerPort: options.peerPort === port ? null : options.peerPort, dataDir, secrets, rereadSecrets, tls, proxies: options.proxies ?? [], logLevel: options.logLevel, logFormat: options.logFormat }
 }
 
 /** A path as a person would write it from here. */

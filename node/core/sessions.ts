@@ -16,8 +16,8 @@ import { type MintedSession, mintSession, toToken } from './tokens.ts'
 const CLAIMANTS_MAX = 4
 const DAY_MS = 86_400_000
 
-/** Checked when there is nobody to check, at the cost of a real hash; nobody knows a password that fits it. */
-const DECOY_HASH = '$argon2id$v=19$m=65536,t=3,p=1$k61+Yrpw/Mi8xLlktJsirQ$9AZbjjWyp/BwFPUBOD5wOoKKTn/LwvzgtdYkckBemHM'
+/** Checked when there is nobody to check: no password fits it, and whoever checks it does the work of a real hash as it is configured. */
+const DECOY_HASH = 'nobody'
 
 /** The live session a token stands for, or null. */
 export const authenticate = (desk: Desk, token: string | null): SessionRow | null => (token === null ? null : desk.directory.sessionOf(token, desk.clusterMs))

@@ -6,13 +6,14 @@ import { join } from 'node:path'
 
 const atOnce = Math.min(2, availableParallelism())
 
-/** In the order they run. `folder` is below test/; the suite without one takes all files of no other suite. */
+/** In the order they run. `folder` is below test/; the suite without one takes all files of no other suite. `isReal`: its tests run dist/. */
 export const SUITES = [
   { name: 'units', folder: '', deadlineMs: 90_000, atOnce },
   { name: 'contract', folder: 'contract', deadlineMs: 120_000, atOnce },
   { name: 'sim', folder: 'sim', deadlineMs: 300_000, atOnce },
-  { name: 'cluster', folder: 'cluster', deadlineMs: 300_000, atOnce: 1 },
-  { name: 'browser', folder: 'browser', deadlineMs: 300_000, atOnce: 1 },
+  { name: 'cluster', folder: 'cluster', deadlineMs: 300_000, atOnce: 1, isReal: true },
+  { name: 'attacks', folder: 'attacks', deadlineMs: 300_000, atOnce: 1, isReal: true },
+  { name: 'browser', folder: 'browser', deadlineMs: 300_000, atOnce: 1, isReal: true },
 ]
 const LONG_DEADLINE_MS = 4 * 60 * 60_000
 

@@ -13,7 +13,7 @@ const other = new TextEncoder().encode('a secret of nobody here')
 const heard: Extract<Event, { type: 'request' }>[] = []
 
 const operator = createHttpOperator({
-  secrets: [other, secret], checksResponses: true, log: () => undefined,
+  readSecrets: () => [other, secret], checksResponses: true, log: () => undefined,
   emit: event => {
     if (event.type !== 'request') return
     heard.push(event)
@@ -69,7 +69,7 @@ test('without a proof, with another secret, an old or a used proof nothing reach
 })
 
 test('a proof holds for its own method, address, path and body only', () => {
-  const gate = createOperatorGate([secret])
+  const gate = createOperatorGate(() => [secret])
   const request: OperatorRequest = { method: 'POST', host, url: '/operator/accounts', body: Buffer.from('{}') }
   const changes: Partial<OperatorRequest>[] = [{ method: 'DELETE' }, { host: 'elsewhere:1' }, { url: '/operator/accounts?x=1' }, { body: Buffer.from('{ }') }]
   for (const change of changes) assert.is(gate(signOperatorRequest(secret, request, 5), { ...request, ...change }, 5), 'wrong', JSON.stringify(change))

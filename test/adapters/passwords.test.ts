@@ -73,6 +73,25 @@ test('a hash of weaker parameters is made anew when its password fits, and only 
   assert.is(fails.type === 'verified' && fails.rehash, null)
 })
 
+test('[COO7] a hash that is none costs as much as one of the parameters in force, whatever those are', () => {
+  const dear = { ...LOW, memoryKib: 16_384 }
+  const timeOf = (hashes: readonly string[]): number => {
+    const startedMs = performance.now()
+    runPasswordJob({ type: 'verify', job: 1, password: 'a guess', hashes }, dear)
+    return performance.now() - startedMs
+  }
+  const made = runPasswordJob({ type: 'hash', job: 1, password: 'correct horse' }, dear)
+  const hash = made.type === 'hashed' ? made.hash : ''
+  const times = { real: [] as number[], none: [] as number[] }
+  for (let sample = 0; sample < 15; sample++) {
+    times.real.push(timeOf([hash]))
+    times.none.push(timeOf(['nobody']))
+  }
+  const least = (values: readonly number[]): number => Math.min(...values)
+  // A hundred times apart if no work is done, and the parameters of another day are many times apart.
+  assert.ok(least(times.none) > least(times.real) / 3 && least(times.none) < least(times.real) * 3, `${least(times.none)} and ${least(times.real)} ms`)
+})
+
 test('[COR3] one job runs, 32 wait, the next is told the node is busy, and all of the rest are done in order', async () => {
   const { passwords, events, until } = start(LOW)
   for (let job = 1; job <= 35; job++) passwords.hash(job, `password ${job}`)

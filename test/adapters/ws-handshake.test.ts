@@ -14,6 +14,7 @@ const pid = (value: number): Pid => parsePid(value) ?? assert.unreachable() as n
 const nodeId = (digit: string): NodeId => parseNodeId(digit.repeat(32)) ?? assert.unreachable() as never
 const claim = (number: number, changes: Partial<Claim> = {}): Claim => ({
   protocol: 1,
+  frames: 2,
   clusterId: 'c',
   pid: pid(number),
   nodeId: nodeId(String(number)),
@@ -147,6 +148,18 @@ test('every field of a hello is under the proof', () => {
     isNotProven(acceptor)
     isNotProven(dialer)
   }
+})
+
+test('ends that know different ways of writing frames use the older one; who names none is of the first release', () => {
+  const framesOf = (step: HandshakeStep | null): number | null => (step?.status === 'proven' ? step.frames : null)
+  for (const [dialer, acceptor, both] of [[2, 2, 2], [1, 2, 1], [2, 1, 1], [7, 2, 2]] as const) {
+    const outcome = run(end('dialer', 1, { claim: claim(1, { frames: dialer }) }), end('acceptor', 0, { claim: claim(0, { frames: acceptor }) }))
+    assert.equal([framesOf(outcome.dialer), framesOf(outcome.acceptor)], [both, both])
+  }
+  const { frames, ...first } = claim(1)
+  assert.is(frames, 2)
+  const old = run(end('dialer', 1, { claim: first as Claim }), end('acceptor', 0))
+  assert.equal([framesOf(old.acceptor), old.dialer?.status], [1, 'proven'])
 })
 
 test('another protocol version is refused before anything is proven', () => {

@@ -35,8 +35,9 @@ const start = async (number: number, changes: Partial<LinksOptions> = {}, cluste
   await once(server, 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const links = createLinks({
-    secrets: [utf8.encode('the secret of this cluster')],
+    readSecrets: () => [utf8.encode('the secret of this cluster')],
     protocol: 1,
+    frames: 2,
     url,
     peerPort: null,
     version: '1.0.0',
@@ -103,7 +104,7 @@ test('a link comes up at both ends, carries frames both ways, and goes down at b
 })
 
 test('a wrong secret ends the dial with its reason, and the one who was called hears nothing of it', async () => {
-  const [a, b] = [await start(0, { secrets: [utf8.encode('the secret of another cluster')] }), await start(1)]
+  const [a, b] = [await start(0, { readSecrets: () => [utf8.encode('the secret of another cluster')] }), await start(1)]
   a.links.dial(pid(1), b.url)
   assert.is((await a.next('dial-failed')).reason, 'wrong-secret')
   assert.equal(b.events, [])

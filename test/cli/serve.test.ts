@@ -16,17 +16,17 @@ const settings = createSettings(readOptions(['--pid', '0'], env), env, '1.0.0')
 interface Run {
   readonly ended: Promise<End>
   readonly lines: string[]
-  readonly node: { isReady: boolean; drains: number; end: (end: End) => void }
+  readonly node: { isReady: boolean; drains: number; reloads: number; end: (end: End) => void }
 }
 
 const run = async (): Promise<Run> => {
   const lines: string[] = []
-  const node: Run['node'] = { isReady: false, drains: 0, end: () => undefined }
+  const node: Run['node'] = { isReady: false, drains: 0, reloads: 0, end: () => undefined }
   const ended = serve(
     settings,
     async (_settings, onEnd) => {
       node.end = onEnd
-      return { isReady: () => node.isReady, drain: () => void node.drains++ }
+      return { isReady: () => node.isReady, drain: () => void node.drains++, reload: () => void node.reloads++ }
     },
     line => lines.push(line)
   )
@@ -53,6 +53,16 @@ test('SIGTERM drains once, and the node’s own end is the end', async () => {
   node.end({ code: 0, message: 'Stopped.' })
   assert.equal(await ended, { code: 0, message: 'Stopped.' })
   assert.is(process.listenerCount('SIGTERM') + process.listenerCount('SIGINT'), 0)
+})
+
+test('SIGHUP reloads, as often as it comes, and ends nothing', async () => {
+  const { ended, node } = await run()
+  process.emit('SIGHUP')
+  process.emit('SIGHUP')
+  assert.equal([node.reloads, node.drains], [2, 0])
+  node.end({ code: 0, message: 'Stopped.' })
+  await ended
+  assert.is(process.listenerCount('SIGHUP'), 0)
 })
 
 test('the first Ctrl-C drains, the second ends at once with 130', async () => {

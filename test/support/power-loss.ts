@@ -1,12 +1,15 @@
 // Images of a data directory as a loss of power might leave it: copied while the node writes, with the end of the newest
-// file torn off or blank, with files of different moments side by side, or with nothing but the kill.
+// file torn off or blank, with files of different moments side by side, or with nothing but the kill. And what a bad disk
+// or a careless hand does to a directory that nobody uses: bits flipped, bytes overwritten, files cut short or gone.
 
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Random } from '../sim/random.ts'
 
 export const DAMAGES = ['killed', 'copied while it writes', 'log torn', 'log end blank', 'table torn', 'table end blank', 'manifest torn', 'files of two moments'] as const
-export type Damage = (typeof DAMAGES)[number]
+/** FAULTS P13: done to the files of a node that is stopped. */
+export const HARMS = ['a bit flipped', 'bits flipped in every file', 'bytes overwritten', 'a file cut short', 'a file emptied', 'a file gone', 'a file twice'] as const
+export type Damage = (typeof DAMAGES)[number] | (typeof HARMS)[number]
 
 /** LevelDB's own names; its lock and its text log say nothing of the data. */
 const isData = (name: string): boolean => name !== 'LOCK' && !/^LOG(\.old)?$/.test(name)
@@ -49,7 +52,55 @@ export const damageDirectory = (directory: string, damage: Damage, earlier: stri
       return tear(directory, /^MANIFEST-/, 'torn', random)
     case 'files of two moments':
       return mix(directory, earlier, random)
+    case 'a bit flipped':
+      return change(directory, random, flipBits(1))
+    case 'bits flipped in every file':
+      return filesOf(directory).map((name) => changeFile(directory, name, random, flipBits(3))).join(', ')
+    case 'bytes overwritten':
+      return change(directory, random, (bytes) => {
+        const from = random.integer(0, bytes.length - 1)
+        const until = Math.min(bytes.length, from + random.integer(1, PAGE_BYTES))
+        bytes.set(random.bytes(until - from), from)
+        return bytes
+      })
+    case 'a file cut short':
+      return change(directory, random, (bytes) => bytes.slice(0, random.integer(0, bytes.length - 1)))
+    case 'a file emptied':
+      return change(directory, random, () => new Uint8Array())
+    case 'a file gone': {
+      const name = random.pick(filesOf(directory))
+      rmSync(join(directory, name))
+      return `${name} gone`
+    }
+    case 'a file twice': {
+      const [name = '', other = ''] = random.shuffle(filesOf(directory))
+      cpSync(join(directory, name), join(directory, other))
+      return `${name} in place of ${other}`
+    }
   }
+}
+
+/** What may be harmed: all of LevelDB's data and the node's own mark; the mark is what makes a directory ours, so it stays. */
+const filesOf = (directory: string): readonly string[] => readdirSync(directory).filter((name) => isData(name) && name !== 'STARLING' && statSync(join(directory, name)).size > 0)
+
+const flipBits = (count: number) => (bytes: Uint8Array, random: Random): Uint8Array => {
+  for (let times = 0; times < count; times++) {
+    const at = random.integer(0, bytes.length - 1)
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << random.integer(0, 7))
+  }
+  return bytes
+}
+
+type Harm = (bytes: Uint8Array, random: Random) => Uint8Array
+
+const change = (directory: string, random: Random, harm: Harm): string => changeFile(directory, random.pick(filesOf(directory)), random, harm)
+
+const changeFile = (directory: string, name: string, random: Random, harm: Harm): string => {
+  const path = join(directory, name)
+  const before = readFileSync(path)
+  const after = harm(Uint8Array.from(before), random)
+  writeFileSync(path, after)
+  return `${name} of ${before.length} bytes harmed${after.length === before.length ? '' : `, ${after.length} left`}`
 }
 
 /** The newest file of a kind loses up to 64 KiB of its end, or has zeros there: its length reached the disk, its bytes did not. */
