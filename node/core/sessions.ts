@@ -4,7 +4,7 @@
 
 import type { CallOf } from '../../crdt-schema/api.ts'
 import type { NoticeJson, SessionJson, SignedInJson } from '../../crdt-schema/api-shapes.ts'
-import { type AccountId, type RequestId, idToMillis, sessionToDocument } from '../../crdt-schema/ids.ts'
+import { type AccountId, type Millis, type RequestId, idToMillis, parseSessionId, sessionToDocument } from '../../crdt-schema/ids.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
 import { type SessionRow, endSession as markEnded } from '../../crdt-schema/sessions.ts'

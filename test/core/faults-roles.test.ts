@@ -170,6 +170,24 @@ roles('[RDY2] an epoch that one node has only heard of is not coordinated once m
   assert.ok(epochCounter(coordinator.epoch) > 40, `it coordinates ${epochCounter(coordinator.epoch)}`)
 })
 
+roles('[COO1] an old copy of a disk that serves alone does not coordinate its epochs once more', () => {
+  const cores = createTrio({ aloneMs: 3_000 })
+  cores.kill(0)
+  const copy = [...cores.core(1).records]
+  cores.run(3_000)
+  const { coordinator: before } = cores.core(1).state
+  assert.is(before.role, 'coordinating')
+  const epoch = before.epoch
+  cores.kill(1)
+  cores.restore(1, copy)
+  cores.cut(1, 2)
+  cores.start(1)
+  cores.run(10_000)
+  const { coordinator: after } = cores.core(1).state
+  assert.is(after.role, 'coordinating')
+  assert.ok(after.epoch > epoch, `it coordinates ${epochCounter(after.epoch)} after ${epochCounter(epoch)}`)
+})
+
 roles.run()
 
 const membership = suite('faults found in membership')
@@ -207,24 +225,6 @@ membership('[REP7] a removed node that stands in --peers counts no more, is not 
     assert.not.ok(effects.slice(before).some(effect => effect.type === 'dial' && effect.pid === 2))
   }
 })
-roles('[COO1] an old copy of a disk that serves alone does not coordinate its epochs once more', () => {
-  const cores = createTrio({ aloneMs: 3_000 })
-  cores.kill(0)
-  const copy = [...cores.core(1).records]
-  cores.run(3_000)
-  const { coordinator: before } = cores.core(1).state
-  assert.is(before.role, 'coordinating')
-  const epoch = before.epoch
-  cores.kill(1)
-  cores.restore(1, copy)
-  cores.cut(1, 2)
-  cores.start(1)
-  cores.run(10_000)
-  const { coordinator: after } = cores.core(1).state
-  assert.is(after.role, 'coordinating')
-  assert.ok(after.epoch > epoch, `it coordinates ${epochCounter(after.epoch)} after ${epochCounter(epoch)}`)
-})
-
 
 membership('[REP7] a node that was removed while it was apart lets the members fetch what it had acknowledged, serves nobody, and ends', () => {
   const cores = createTrio({ aloneMs: 2_000 })
