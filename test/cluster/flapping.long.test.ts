@@ -2,23 +2,11 @@
 // the role back each time [COO1].
 
 import { suite } from 'uvu'
-import { type Cluster, wait } from '../support/cluster.ts'
-import { countEvents, replayOf, runOnCluster } from '../support/cluster-unit.ts'
-import { waitSettled } from '../support/kill-orders.ts'
+import { replayOf, runOnCluster } from '../support/cluster-unit.ts'
+import { TAKE_OVERS_MAX, playFlaps } from '../support/flaps.ts'
 import { runProgramme } from '../support/programme.ts'
-import { readRoles } from '../support/roles.ts'
-import { startWorkload } from '../support/workload.ts'
-import { checkWorkloads } from '../support/workload-checks.ts'
 
 const FLAPS = 100
-const UP_MS = 3_000
-const DOWN_MS = 3_000
-const TAKE_OVERS_MAX = 6
-const PATIENCE_MS = 120_000
-
-/** How often a node that nobody touched lost the role because the machine did not let it run; it goes, and comes back. */
-const countStarved = (cluster: Cluster): number =>
-  cluster.pids.filter((pid) => pid !== 0).reduce((sum, pid) => sum + readRoles(cluster, pid).filter(({ event, line }) => event === 'stepped-down' && line.includes('"reason":"paused"')).length, 0)
 
 const flapping = suite('a flapping node, long')
 
@@ -32,25 +20,8 @@ flapping(`[COO1] the lowest node flaps for ten minutes: the role changes hands a
     isReal: true,
     run: (unit) =>
       runOnCluster(`P7-${unit}`, async (cluster) => {
-        const [down, up] = unit === 'killed' ? [cluster.kill, (pid: number) => cluster.start(pid)] : [cluster.freeze, cluster.thaw]
-        await waitSettled(cluster)
-        const load = await startWorkload(cluster, { label: unit })
-        const before = countEvents(cluster, 'coordinating')
-        const startedMs = performance.now()
-        for (let flap = 0; flap < FLAPS; flap++) {
-          await wait(UP_MS)
-          await down(0)
-          await wait(DOWN_MS)
-          up(0)
-        }
-        const endedMs = performance.now()
-        const takeOvers = countEvents(cluster, 'coordinating') - before
-        await cluster.waitAllReady(PATIENCE_MS)
-        await load.stop()
-        const starved = countStarved(cluster)
-        const findings = takeOvers > TAKE_OVERS_MAX + 2 * starved ? [`K7 the role was taken ${takeOvers} times, although only ${starved} times another node did not get to run`] : []
-        findings.push(...(await checkWorkloads(cluster, [load])))
-        return { findings, figures: { faults: FLAPS, acknowledged: load.acknowledged().length, 'take-overs': takeOvers, 'other nodes starved by the machine': starved, 'gaps above 500 ms': load.gaps(startedMs, endedMs) } }
+        const { findings, load, takeOvers, starved, gapsMs } = await playFlaps(cluster, unit === 'killed' ? 'killed' : 'frozen', FLAPS)
+        return { findings, figures: { faults: FLAPS, acknowledged: load.acknowledged().length, 'take-overs': takeOvers, 'other nodes starved by the machine': starved, 'gaps above 500 ms': gapsMs } }
       }),
   })
 })

@@ -2,7 +2,8 @@
 // .cache/proof/<id>.jsonl, so that a programme that was stopped goes on where it was. What was run with another build of
 // the code under test does not count. scripts/proof.mjs makes the report of docs/proof.md from these files.
 // STARLING_UNITS=0/2 runs every second unit from the first on, so that two processes may share a programme and its file;
-// STARLING_UNIT=NAME runs that unit alone, once more, and leaves the file as it is.
+// STARLING_UNIT=NAME runs that unit alone, once more, and leaves the file as it is; only so with STARLING_DEFECT=NAME, which
+// plants a defect of defects.ts in real nodes to see that the unit fails.
 
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -126,6 +127,7 @@ const replay = async (programme: Programme, unit: string): Promise<readonly Line
 export const runProgramme = async (programme: Programme): Promise<readonly Line[]> => {
   const replayed = process.env['STARLING_UNIT']
   if (replayed !== undefined) return replay(programme, replayed)
+  if (process.env['STARLING_DEFECT'] !== undefined) throw new Error('name the unit that shall find this defect: STARLING_UNIT')
   const { file, lines } = openResults(programme)
   const done = new Set(lines.map(({ unit }) => unit))
   if (done.size > 0) console.log(`    ${programme.id}: ${done.size} of ${programme.units.length} were done before, with this same build`)
