@@ -71,6 +71,9 @@ const isOtherNameOf = (here: URL | Location, self: URL): boolean =>
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 
+/** What opening a database fails with where the browser forbids it. */
+const NO_STORAGE: readonly string[] = ['SecurityError', 'InvalidStateError', 'UnknownError']
+
 /** Back online, back in view: dial at once. A full disk shows as a failed write that nobody waits for. */
 const listenToBrowser = (app: App): void => {
   const wake = (): void => app.mail.peek()?.wake()
@@ -80,9 +83,10 @@ const listenToBrowser = (app: App): void => {
     if (document.visibilityState === 'visible') wake()
   })
   addEventListener('unhandledrejection', (event) => {
-    if (!(event.reason instanceof DOMException) || event.reason.name !== 'QuotaExceededError') return
+    if (!(event.reason instanceof DOMException)) return
+    if (event.reason.name === 'QuotaExceededError') app.mail.peek()?.connection.onDiskFull()
+    else if (!NO_STORAGE.includes(event.reason.name)) return // a browser without storage was told of when the replica opened
     event.preventDefault()
-    app.mail.peek()?.connection.onDiskFull()
   })
 }
 

@@ -115,7 +115,8 @@ export const setReplicaAside = async (replica: AsideReplica): Promise<void> => {
 
 /** The replicas of an account that were put aside, newest first. */
 export const listReplicasAside = async (accountId: string): Promise<AsideReplica[]> => {
-  const database = await openAside()
+  const database = await openAside().catch(() => null)
+  if (database === null) return []
   const all: AsideReplica[] = await rtop(database.transaction('replicas').objectStore('replicas').getAll(null, ASIDE_MAX))
   database.close()
   return all.filter(({ room }) => room.startsWith(`${accountId}/`)).reverse()
@@ -128,7 +129,10 @@ const openAside = (): Promise<IDBDatabase> =>
 
 /** The rooms of an account that this device has kept, so that a start without any node shows them. */
 export const listKeptRooms = async (accountId: string): Promise<string[]> => {
-  const databases = (await indexedDB.databases?.()) ?? []
+  // A browser that keeps nothing for us has nothing of ours either.
+  const databases = await Promise.resolve()
+    .then(() => indexedDB.databases?.() ?? [])
+    .catch(() => [])
   const prefix = storeName(`${accountId}/`)
   return databases.flatMap(({ name }) => (name?.startsWith(prefix) ? [name.slice(STORE_PREFIX.length)] : []))
 }

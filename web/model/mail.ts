@@ -76,6 +76,8 @@ const REFUSED: readonly number[] = [CLOSE_CODES.tooLarge, CLOSE_CODES.badUpdate]
 
 const OPEN_LIMIT_MS = 10_000
 const OPEN_POLL_MS = 50
+/** How soon after a key it is known whether the disk has it. */
+const CHECK_DISK_MS = 1000
 
 export const createMail = ({ ports, account, name, remembered, kept, onEnded, onRefused, rescued }: MailOptions): Mail => {
   const { clock, api, deviceStore, random } = ports
@@ -88,7 +90,10 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
   /** Cluster time less this device's clock [CLK1]. */
   let offsetMs = 0
   const nowMs = (): number => clock.nowMs() + offsetMs
-  const onDiskFull = (): void => connection.onDiskFull()
+  let hasDisk = true
+  const onDiskFull = (): void => {
+    if (hasDisk) connection.onDiskFull()
+  }
 
   const events: LinkEvents = {
     onStatus: (status) => {
@@ -183,6 +188,17 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
   }
 
   const { doc } = rooms.drafts
+  // A disk that is full takes a write and gives it up later: nobody hears of it who does not ask.
+  let isCheckDue = false
+  const checkDisk = (_update: Uint8Array, origin: unknown): void => {
+    if (isCheckDue || rooms.drafts.isFromNode(origin)) return
+    isCheckDue = true
+    clock.after(CHECK_DISK_MS, () => {
+      isCheckDue = false
+      if (hasDisk) rooms.drafts.flush().catch(onDiskFull)
+    })
+  }
+  doc.on('update', checkDisk)
   const readSettings = (): void => {
     sharing.value = sharesReceipts(doc)
     const ids = [...readBlocked(doc)]
@@ -190,7 +206,9 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
   }
   doc.on('update', readSettings)
   void rooms.drafts.loaded.then((kept) => {
-    if (kept === 'memory') connection.onNoStorage()
+    if (kept === 'disk') return
+    hasDisk = false
+    connection.onNoStorage()
   })
   void rooms.loaded.then(() => {
     readSettings()
@@ -226,6 +244,7 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
     wake: () => link.wake(),
     close: async ({ forget }) => {
       doc.off('update', readSettings)
+      doc.off('update', checkDisk)
       drafts.close()
       mailbox.close()
       connection.close()

@@ -106,8 +106,11 @@ const SignedIn = ({ app, mail, announcer }: { app: App; mail: Mail; announcer: A
       {isLeaving.value && (
         <LogOutSheet mail={mail} onLogOut={(options) => void app.logOut(options)} onCancel={() => (isLeaving.value = false)} />
       )}
-      {state.status === 'taken-over' && <TakenOver app={app} mail={mail} atMs={state.atMs} />}
-      {lostName !== null && state.status === 'signed-in' && <NameLost app={app} lostName={lostName} />}
+      {isCovered && (
+        <main>
+          {state.status === 'taken-over' ? <TakenOver app={app} mail={mail} atMs={state.atMs} /> : lostName !== null && <NameLost app={app} lostName={lostName} />}
+        </main>
+      )}
       <div class="behind" inert={isCovered}>
         <Router>
           <Route path="/cluster" component={Framed} page="cluster" {...frame} />

@@ -15,7 +15,7 @@ export const TakenOver = ({ app, mail, atMs }: { app: App; mail: Mail | null; at
   useEffect(() => panel.current?.focus(), [])
   return (
     <section class="panel over" role="alertdialog" aria-labelledby="taken-title" aria-describedby="taken-text" tabIndex={-1} ref={panel}>
-      <h2 id="taken-title">You are using Starling somewhere else</h2>
+      <h1 id="taken-title">You are using Starling somewhere else</h1>
       <p id="taken-text">
         {app.ownName.value} logged in on another device at {toClock(atMs)}.
       </p>
@@ -46,7 +46,7 @@ export const NameLost = ({ app, lostName }: { app: App; lostName: string }) => {
   }
   return (
     <section class="panel over" role="alertdialog" aria-labelledby="lost-title" aria-describedby="lost-text">
-      <h2 id="lost-title">Your name needs to change</h2>
+      <h1 id="lost-title">Your name needs to change</h1>
       <p id="lost-text">
         While the servers could not reach each other, someone else also registered “{lostName}”, and they were first. Your messages and
         drafts are safe.
