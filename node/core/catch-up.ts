@@ -21,6 +21,8 @@ type Message<Type extends PeerMessage['type']> = Extract<PeerMessage, { type: Ty
 
 const ROWS_PER_PAGE = 1_000
 const ASKED_MAX = 64
+/** Documents that are loaded one by one are asked for, and answered, so many at a time: a message for each cost more than its document. */
+const AT_ONCE = 16
 const QUESTIONS_MAX = 1_024
 /** A pull that brings nothing for this long is given up and tried again. */
 const PULL_STUCK_MS = 10_000
@@ -30,8 +32,8 @@ const ANSWER_LATE_MS = 2_000
 const isStuck = ({ now }: NodeState, { status, progressMs }: Pull): boolean =>
   now.monotonicMs - progressMs > (status === 'rows' || status === 'ending' ? ANSWER_LATE_MS : PULL_STUCK_MS)
 
-const createPull = (node: NodeState, mode: Pull['mode'], wanted: Iterable<DocumentName>): Pull => ({
-  id: ++node.nextId, mode, status: mode === 'documents' ? 'fetching' : 'opening', through: 0, wanted: new Set(wanted), asked: new Set(), parts: new Map(),
+const createPull = (node: NodeState, mode: Pull['mode'], wanted: readonly WireDigest[]): Pull => ({
+  id: ++node.nextId, mode, status: mode === 'documents' ? 'fetching' : 'opening', through: 0, wanted: new Map(wanted.map((row) => [row.document, row.digest])), loading: new Map(), asked: new Set(), parts: new Map(),
   rowsEnded: mode === 'documents', storedBy: 0, fetched: 0, startedMs: node.now.monotonicMs, progressMs: node.now.monotonicMs
 })
 
@@ -47,7 +49,7 @@ export const startPull = (node: NodeState, peer: Peer, mode: 'feed' | 'table'): 
 
 /** Fetches just these documents from a peer, if its digests differ from ours. */
 export const startClaimPull = (node: NodeState, peer: Peer, digests: readonly WireDigest[]): void => {
-  peer.claimPull = createPull(node, 'documents', digests.filter((row) => differs(node, row)).map((row) => row.document))
+  peer.claimPull = createPull(node, 'documents', digests.filter((row) => differs(node, row)))
   continuePull(node, peer, peer.claimPull)
 }
 
@@ -75,7 +77,7 @@ export const continuePulls = (node: NodeState): void => {
 const continuePull = (node: NodeState, peer: Peer, pull: Pull): void => {
   if (pull.status === 'opening') open(node, peer, pull)
   if (pull.status === 'rows' || pull.status === 'fetching') askForWanted(node, peer, pull)
-  if (pull.status === 'fetching' && pull.rowsEnded && pull.wanted.size === 0 && pull.asked.size === 0) {
+  if (pull.status === 'fetching' && pull.rowsEnded && pull.wanted.size === 0 && inFlight(pull) === 0) {
     if (pull.mode === 'documents') becomeStoring(node, pull)
     else {
       pull.status = 'ending'
@@ -96,27 +98,48 @@ const open = (node: NodeState, peer: Peer, pull: Pull): void => {
   else sendTo(node, peer.pid, { type: 'table-request', pull: pull.id })
 }
 
+/** Loads are bounded like questions: else all that differs would be in memory at once. */
+const inFlight = (pull: Pull): number => pull.asked.size + pull.loading.size
+
+/**
+ * Asks for what is wanted and in memory, many documents in one message, and has more loaded. What another peer is asked for right now
+ * is left until its answer is here: then there is most often nothing left to ask for.
+ */
 const askForWanted = (node: NodeState, peer: Peer, pull: Pull): void => {
+  const { documents } = node
+  const loaded = [...pull.loading].filter(([document]) => !documents.loading.has(document))
+  if (loaded.length < AT_ONCE && loaded.length < pull.loading.size) return
   const items: { document: DocumentName; stateVector: Uint8Array }[] = []
-  let awaited = 0 // loads are bounded like questions: else all that differs would be in memory at once
-  for (const document of pull.wanted) {
-    if (pull.asked.size + awaited >= ASKED_MAX) break
-    if (isGone(node, document)) {
-      pull.wanted.delete(document)
-      continue
-    }
-    const isKnown = node.documents.heads.has(document)
-    if (isKnown) requireDocument(node, document)
-    const loaded = node.documents.loaded.get(document)
-    if (loaded === undefined && isKnown) {
-      awaited++
-      continue
-    }
+  const take = (document: DocumentName, digest: string): void => {
     pull.wanted.delete(document)
-    pull.asked.add(document)
-    items.push({ document, stateVector: loaded === undefined ? EMPTY_STATE_VECTOR : Y.encodeStateVector(loaded.doc) })
+    pull.loading.delete(document)
+    if (isGone(node, document)) return
+    const isKnown = documents.heads.has(document)
+    if (isKnown) requireDocument(node, document)
+    const known = documents.loaded.get(document)
+    if (isKnown && known === undefined) pull.loading.set(document, digest)
+    else if (differs(node, { document, digest })) {
+      pull.asked.add(document)
+      items.push({ document, stateVector: known === undefined ? EMPTY_STATE_VECTOR : Y.encodeStateVector(known.doc) })
+    }
   }
+  for (const [document, digest] of loaded) take(document, digest)
+  if (inFlight(pull) <= ASKED_MAX - AT_ONCE) {
+    for (const [document, digest] of pull.wanted) {
+      if (inFlight(pull) >= ASKED_MAX) break
+      if (!isAskedElsewhere(node, pull, document)) take(document, digest)
+    }
+  }
+  // It waits for the answers to another pull, which is given up by itself if they do not come.
+  if (inFlight(pull) === 0 && pull.wanted.size > 0) pull.progressMs = node.now.monotonicMs
   if (items.length > 0) sendTo(node, peer.pid, { type: 'want', pull: pull.id, items })
+}
+
+/** Whether the document is about to come by another pull. One for a claim waits for nobody: the cluster waits for it. */
+const isAskedElsewhere = (node: NodeState, pull: Pull, document: DocumentName): boolean => {
+  if (pull.mode === 'documents') return false
+  for (const { pull: other } of node.peers.values()) if (other !== null && other !== pull && other.status !== 'done' && (other.asked.has(document) || other.loading.has(document))) return true
+  return false
 }
 
 const EMPTY_STATE_VECTOR = new Uint8Array([0])
@@ -172,7 +195,7 @@ export const onRows = (node: NodeState, peer: Peer, { pull: id, rows, through, l
   const pull = findPull(peer, id)
   if (pull === null || pull.status !== 'rows') return
   pull.progressMs = node.now.monotonicMs
-  for (const row of rows) if (differs(node, row)) pull.wanted.add(row.document)
+  for (const row of rows) if (differs(node, row)) pull.wanted.set(row.document, row.digest)
   if (pull.mode === 'feed') pull.through = Math.max(pull.through, through)
   if (last) becomeFetching(node, peer, pull)
   else if (pull.mode === 'feed') sendTo(node, peer.pid, { type: 'feed-request', pull: id, after: through })
@@ -277,18 +300,16 @@ const answerBuckets = (node: NodeState, from: Pid, { pull, buckets }: Message<'b
   }
 }
 
-/** Answers the items whose documents are in memory; the rest waits. */
+/** Answers the items whose documents are in memory, a number of them at once; the rest waits. */
 const answerWant = (node: NodeState, from: Pid, want: Message<'want'>): boolean => {
-  const later: Message<'want'>['items'][number][] = []
+  for (const { document } of want.items) if (node.documents.heads.has(document)) requireDocument(node, document)
+  const isLoading = ({ document }: Message<'want'>['items'][number]): boolean => node.documents.loading.has(document)
+  const later = want.items.filter(isLoading)
+  if (later.length > 0 && want.items.length - later.length < AT_ONCE) return false
   for (const item of want.items) {
-    if (!hasRoom(node, from)) {
-      later.push(item)
-      continue
-    }
-    const isKnown = node.documents.heads.has(item.document)
-    if (isKnown) requireDocument(node, item.document)
-    if (isKnown && !node.documents.loaded.has(item.document)) later.push(item)
-    else answerItem(node, from, want.pull, item)
+    if (isLoading(item)) continue
+    if (hasRoom(node, from)) answerItem(node, from, want.pull, item)
+    else later.push(item)
   }
   if (later.length > 0 && node.questions.length < QUESTIONS_MAX) node.questions.push({ from, message: { ...want, items: later } })
   return true

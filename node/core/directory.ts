@@ -122,6 +122,7 @@ export const createDirectory = () => {
 
   /** Whether a fact removed this document for good [DOC8]. */
   const isGone = (name: DocumentName): boolean => {
+    if (!accounts.hasRemoved() && expiredDays.size === 0) return false // asked for each update of each push: names are taken apart only if it may matter
     const ref = parseDocumentName(name)
     if (ref?.kind === 'inbox' || ref?.kind === 'marks' || ref?.kind === 'drafts') return accounts.isRemoved(ref.account)
     return ref?.kind === 'sessions' && expiredDays.has(ref.day)

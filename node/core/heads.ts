@@ -4,11 +4,12 @@
 import { type DocumentName, parseDocumentName } from '../../crdt-schema/ids.ts'
 import { BUCKET_COUNT, type Digest, ZERO, addDigest, bucketOf, digestToHex, isEqualDigest, subtractDigest, tableTerm } from './digest.ts'
 import type { CommitNumber, DocumentHead } from './events.ts'
+import { createGroups } from './groups.ts'
 import type { Documents, Head, NodeState } from './state.ts'
 
 export const createDocuments = (): Documents => ({
   heads: new Map(), touches: [], loaded: new Map(), resting: new Map(), loading: new Map(), unapplied: new Set(), quarantined: new Set(),
-  byAccount: new Map(), buckets: new Uint32Array(BUCKET_COUNT * 2), root: ZERO, bytes: 0, messages: 0, unloadedMs: 0
+  byAccount: createGroups((a, b) => a === b), buckets: new Uint32Array(BUCKET_COUNT * 2), root: ZERO, bytes: 0, messages: 0, unloadedMs: 0
 })
 
 const addToSums = (documents: Documents, name: DocumentName, digest: Digest, sign: 'plus' | 'minus'): void => {
@@ -32,10 +33,7 @@ const addHead = (documents: Documents, name: DocumentName, head: Head): void => 
   documents.bytes += head.bytes
   documents.messages += head.messages
   const account = accountOf(name)
-  if (account === null) return
-  const names = documents.byAccount.get(account)
-  if (names === undefined) documents.byAccount.set(account, new Set([name]))
-  else names.add(name)
+  if (account !== null) documents.byAccount.set(account, name)
 }
 
 /** Takes in the heads that the store kept, in feed order. */
@@ -113,10 +111,7 @@ export const forgetDigest = (node: NodeState, name: DocumentName): void => {
   documents.unapplied.delete(name)
   documents.quarantined.delete(name)
   const account = accountOf(name)
-  if (account === null) return
-  const names = documents.byAccount.get(account)
-  names?.delete(name)
-  if (names?.size === 0) documents.byAccount.delete(account)
+  if (account !== null) documents.byAccount.delete(account, name)
 }
 
 export interface FeedRow {

@@ -7,7 +7,8 @@ import type { StateRow } from '../../crdt-schema/peer-wire.ts'
 import { digestToHex } from './digest.ts'
 import { FAST_IN_ROW } from './commits.ts'
 import { isHeard, memberUrls } from './links.ts'
-import type { Members, NodeState } from './state.ts'
+import type { Members } from './members-state.ts'
+import type { NodeState } from './state.ts'
 
 export const createMembers = (): Members => ({ rows: new Map(), view: [], routes: new Map(), heard: [], counter: 0, heartbeatMs: -Infinity, heartbeatDue: true, heardData: false })
 

@@ -3,7 +3,8 @@
 
 import type { AccountId, DocumentName, NameKey } from '../../crdt-schema/ids.ts'
 import { nameToDocument, nameToKey, parseName } from '../../crdt-schema/ids.ts'
-import { type Claim, type ClaimRow, claimToKey, compareClaims, nameOfAccount, ownerOfName } from '../../crdt-schema/accounts.ts'
+import { type Claim, type ClaimRow, compareClaims, nameOfAccount, ownerOfName } from '../../crdt-schema/accounts.ts'
+import { createGroups } from './groups.ts'
 
 export interface ListedAccount {
   readonly id: AccountId
@@ -35,12 +36,12 @@ const PATCHES_MAX = 256
 const SHOWN_LOSER = /^(.*)~([0-9a-f]{4})$/
 
 export const createNameIndex = (isRemoved: (id: AccountId) => boolean) => {
-  const claimsByName = new Map<NameKey, Map<string, ClaimRow>>()
-  const claimsByAccount = new Map<AccountId, Map<string, ClaimRow>>()
+  const claimsByName = createGroups<NameKey, ClaimRow>(isSameClaim)
+  const claimsByAccount = createGroups<AccountId, ClaimRow>(isSameClaim)
   const listing = createListing(id => rowOf(id), () => claimsByAccount.keys())
 
-  const claimsOf = (id: AccountId): Iterable<ClaimRow> => claimsByAccount.get(id)?.values() ?? []
-  const claimsFor = (key: NameKey): Iterable<ClaimRow> => claimsByName.get(key)?.values() ?? []
+  const claimsOf = (id: AccountId): readonly ClaimRow[] => claimsByAccount.of(id)
+  const claimsFor = (key: NameKey): readonly ClaimRow[] => claimsByName.of(key)
 
   /** The account that has a name, or null if it is free. */
   const ownerOf = (key: NameKey): AccountId | null => ownerOfName(claimsFor(key), key, isRemoved)?.accountId ?? null
@@ -67,7 +68,7 @@ export const createNameIndex = (isRemoved: (id: AccountId) => boolean) => {
 
   /** Accounts with a live claim of a name, its owner first. */
   const claimantsOf = (key: NameKey): readonly AccountId[] => {
-    const live = [...claimsFor(key)].filter(claim => !claim.released && !isRemoved(claim.accountId)).sort(compareClaims)
+    const live = claimsFor(key).filter(claim => !claim.released && !isRemoved(claim.accountId)).sort(compareClaims)
     return [...new Set(live.map(claim => claim.accountId))]
   }
 
@@ -100,18 +101,17 @@ export const createNameIndex = (isRemoved: (id: AccountId) => boolean) => {
   }
 
   const setClaim = (claim: ClaimRow): void => {
-    const key = claimToKey(claim)
-    addTo(claimsByName, claim.nameKey, key, claim)
-    addTo(claimsByAccount, claim.accountId, key, claim)
-    markStale(claim.accountId)
+    claimsByName.set(claim.nameKey, claim)
+    claimsByAccount.set(claim.accountId, claim)
+    if (listing.isBuilt()) markStale(claim.accountId)
   }
 
   /** Forgets the claims of one document; the next listing is sorted anew. */
   const forget = (name: DocumentName): void => {
-    for (const [nameKey, claims] of claimsByName) {
+    for (const nameKey of claimsByName.keys()) {
       if (nameToDocument(nameKey) !== name) continue
-      for (const [key, claim] of claims) removeFrom(claimsByAccount, claim.accountId, key)
-      claimsByName.delete(nameKey)
+      for (const claim of claimsByName.of(nameKey)) claimsByAccount.delete(claim.accountId, claim)
+      claimsByName.deleteAll(nameKey)
     }
     listing.reset()
   }
@@ -121,17 +121,8 @@ export const createNameIndex = (isRemoved: (id: AccountId) => boolean) => {
 
 export type NameIndex = ReturnType<typeof createNameIndex>
 
-export const addTo = <Key, Value>(index: Map<Key, Map<string, Value>>, key: Key, innerKey: string, value: Value): void => {
-  const inner = index.get(key)
-  if (inner === undefined) index.set(key, new Map([[innerKey, value]]))
-  else inner.set(innerKey, value)
-}
-
-export const removeFrom = <Key, Value>(index: Map<Key, Map<string, Value>>, key: Key, innerKey: string): void => {
-  const inner = index.get(key)
-  inner?.delete(innerKey)
-  if (inner?.size === 0) index.delete(key)
-}
+/** One claim, however often it is read: what its key in the document is made of. */
+const isSameClaim = (a: Claim, b: Claim): boolean => a.epoch === b.epoch && a.accountId === b.accountId && a.nameKey === b.nameKey
 
 // ---- the listing: sorted when first asked for, then patched
 
@@ -194,7 +185,7 @@ const createListing = (rowOf: (id: AccountId) => ListingRow | null, accounts: ()
     return { accounts: page.map(({ id, name }) => ({ id, name })), next }
   }
 
-  return { list, markStale, reset }
+  return { list, markStale, reset, isBuilt: () => rows !== null }
 }
 
 /** Index of the first row not below `sortKey`. */

@@ -41,7 +41,7 @@ const nodesForClients = (node: NodeState): Desk['nodes'] =>
 
 const documentsUnder = (node: NodeState, prefix: string): readonly DocumentName[] => {
   const account = /^(?:inbox|marks|drafts)\/([0-9a-f]{32})/.exec(prefix)?.[1]
-  const names = account === undefined ? node.documents.heads.keys() : (node.documents.byAccount.get(account) ?? [])
+  const names = account === undefined ? node.documents.heads.keys() : node.documents.byAccount.of(account)
   return [...names].filter((name) => name.startsWith(prefix)).sort()
 }
 

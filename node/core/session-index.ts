@@ -3,13 +3,13 @@
 
 import { type AccountId, type DocumentName, type Millis, type RequestId, type SessionId, hashText, sessionToDocument } from '../../crdt-schema/ids.ts'
 import type { SessionRow } from '../../crdt-schema/sessions.ts'
-import { addTo, removeFrom } from './name-index.ts'
+import { createGroups } from './groups.ts'
 import { isSessionOfRequest, requestToSessionTail, sessionToTail, tokenToSessionId } from './tokens.ts'
 
 export const createSessionIndex = (isRemoved: (id: AccountId) => boolean) => {
   const sessions = new Map<SessionId, SessionRow>()
-  const sessionsByAccount = new Map<AccountId, Map<string, SessionRow>>()
-  const sessionsByTail = new Map<string, Map<string, SessionRow>>()
+  const sessionsByAccount = createGroups<AccountId, SessionRow>(isSameSession)
+  const sessionsByTail = createGroups<string, SessionRow>(isSameSession)
   let unended = 0
 
   const isLive = (session: SessionRow, nowMs: Millis): boolean => !session.ended && session.expiresMs > nowMs && !isRemoved(session.accountId)
@@ -17,13 +17,13 @@ export const createSessionIndex = (isRemoved: (id: AccountId) => boolean) => {
   const session = (id: SessionId): SessionRow | null => sessions.get(id) ?? null
 
   /** Every session of an account that is still stored, ended ones too, by rank. */
-  const sessionsOf = (id: AccountId): SessionRow[] => [...(sessionsByAccount.get(id)?.values() ?? [])].sort(compareRanks)
+  const sessionsOf = (id: AccountId): SessionRow[] => [...sessionsByAccount.of(id)].sort(compareRanks)
 
   const liveSessionsOf = (id: AccountId, nowMs: Millis): SessionRow[] => sessionsOf(id).filter(row => isLive(row, nowMs))
 
   /** Sessions that a request made, of whatever account [COO5]. */
   const sessionsOfRequest = (requestId: RequestId): SessionRow[] =>
-    [...(sessionsByTail.get(requestToSessionTail(requestId))?.values() ?? [])].filter(row => isSessionOfRequest(row.id, requestId))
+    sessionsByTail.of(requestToSessionTail(requestId)).filter(row => isSessionOfRequest(row.id, requestId))
 
   /** The session a token was given for, even if it has ended; null for a token nobody gave. */
   const sessionOfToken = (token: string): SessionRow | null => {
@@ -43,8 +43,8 @@ export const createSessionIndex = (isRemoved: (id: AccountId) => boolean) => {
   const setSession = (row: SessionRow): void => {
     unended += countOf(row) - countOf(session(row.id))
     sessions.set(row.id, row)
-    addTo(sessionsByAccount, row.accountId, row.id, row)
-    addTo(sessionsByTail, sessionToTail(row.id), row.id, row)
+    sessionsByAccount.set(row.accountId, row)
+    sessionsByTail.set(sessionToTail(row.id), row)
   }
 
   const forget = (name: DocumentName): void => {
@@ -52,8 +52,8 @@ export const createSessionIndex = (isRemoved: (id: AccountId) => boolean) => {
       if (sessionToDocument(row.id) !== name) continue
       unended -= countOf(row)
       sessions.delete(row.id)
-      removeFrom(sessionsByAccount, row.accountId, row.id)
-      removeFrom(sessionsByTail, sessionToTail(row.id), row.id)
+      sessionsByAccount.delete(row.accountId, row)
+      sessionsByTail.delete(sessionToTail(row.id), row)
     }
   }
 
@@ -64,6 +64,8 @@ export const createSessionIndex = (isRemoved: (id: AccountId) => boolean) => {
 }
 
 export type SessionIndex = ReturnType<typeof createSessionIndex>
+
+const isSameSession = (a: SessionRow, b: SessionRow): boolean => a.id === b.id
 
 /** By rank; two sides of a split may have given the same rank, so the id decides on every node alike. */
 export const compareRanks = (a: SessionRow, b: SessionRow): number => a.rank - b.rank || (a.id < b.id ? -1 : 1)

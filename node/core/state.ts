@@ -5,13 +5,15 @@ import type * as Y from 'yjs'
 import type { Call } from '../../crdt-schema/api.ts'
 import type { AccountId, DocumentName, Epoch, Hlc, NodeId, Pid } from '../../crdt-schema/ids.ts'
 import type { OperatorCall } from '../../crdt-schema/operator-api.ts'
-import type { PeerMessage, StateRow, WireGrant, WireUpdate } from '../../crdt-schema/peer-wire.ts'
+import type { PeerMessage, WireGrant, WireUpdate } from '../../crdt-schema/peer-wire.ts'
 import type { Clients } from './clients.ts'
 import type { Config } from './config.ts'
 import type { Answer, Desk, Facts, GrantOutcome, Phase } from './desk.ts'
 import type { Digest } from './digest.ts'
 import type { Directory, DirectoryNews } from './directory.ts'
 import type { CallId, CommitNumber, Effect, JobId, LinkId, LoggedUpdate, Now, Refusal } from './events.ts'
+import type { Groups } from './groups.ts'
+import type { Members } from './members-state.ts'
 import type { Streams } from './streams.ts'
 
 /** What survives a crash besides documents; one JSON text in the commit log. Kept on disk before it is used. */
@@ -74,7 +76,7 @@ export interface Documents {
   readonly unapplied: Set<DocumentName>
   /** Could not be read and not yet fetched whole from a peer [COR4]. */
   readonly quarantined: Set<DocumentName>
-  readonly byAccount: Map<string, Set<DocumentName>>
+  readonly byAccount: Groups<string, DocumentName>
   /** Sums of table terms: 4,096 buckets as pairs (high, low), and over all. */
   readonly buckets: Uint32Array
   root: Digest
@@ -142,8 +144,9 @@ export interface Pull {
   status: 'opening' | 'rows' | 'fetching' | 'ending' | 'storing' | 'done'
   /** The peer's feed position that this pull will have covered. */
   through: number
-  /** Documents to ask for, in flight, and the parts that came so far. */
-  readonly wanted: Set<DocumentName>
+  /** What to ask for, with the digest that the peer said; of those, what is being loaded for it; what is asked for, and the parts that came so far. */
+  readonly wanted: Map<DocumentName, string>
+  readonly loading: Map<DocumentName, string>
   readonly asked: Set<DocumentName>
   readonly parts: Map<DocumentName, Uint8Array[]>
   rowsEnded: boolean
@@ -210,28 +213,6 @@ export interface Peer {
   aheadReportedMs: number
 }
 
-export interface RowSeen {
-  row: StateRow
-  seenMs: number
-  /** Its wall clock minus this node's monotonic clock at the time. */
-  wallOffsetMs: number
-}
-
-export interface Members {
-  readonly rows: Map<Pid, RowSeen>
-  /** Pids connected to this one by links up both ways, this one included, ascending [LIV2]. */
-  view: readonly Pid[]
-  /** Next hop towards each pid in view. */
-  routes: ReadonlyMap<Pid, Pid>
-  /** Peers that this node itself heard lately, as of then. */
-  heard: readonly Pid[]
-  counter: number
-  heartbeatMs: number
-  heartbeatDue: boolean
-  /** A node that holds data and was heard from in this run. */
-  heardData: boolean
-}
-
 // ---- coordinator
 
 export interface GrantJob {
@@ -245,8 +226,6 @@ export interface GrantJob {
   /** When each was last asked to prepare, ms: a question can be lost with its link, so it is asked again. */
   readonly askedOf: Map<Pid, number>
   storedBy: CommitNumber
-  /** It became ready with nobody to ask which epochs it has coordinated: a claim that it makes alone leaps. */
-  leapDue: boolean
   outcome: GrantOutcome | null
 }
 
@@ -264,6 +243,8 @@ export interface Coordinator {
   jobs: GrantJob[]
   holdUntilMs: number
   highestCounter: number
+  /** It became ready with nobody to ask which epochs it has coordinated: a claim that it makes alone leaps. */
+  leapDue: boolean
   /** The commit that the present step of the role waits for: the own promise, then what was settled. */
   settledBy: CommitNumber
   /** Members do not know yet that earlier grants are settled. */

@@ -206,6 +206,41 @@ commits('[REP1] a node that was away fetches what changed and no more', () => {
   assert.is(cores.core(2).state.phase, 'ready')
 })
 
+commits('[REP1] what two peers hold alike is fetched from one of them, many documents in a message, and both count as pulled from', () => {
+  const cores = createTrio()
+  const names = Array.from({ length: 300 }, (_, i) => draftsDocument(parseAccountId(i.toString(16).padStart(32, '0')) ?? (assert.unreachable() as never)))
+  for (const name of names) write(cores, 0, name)
+  cores.run(1_000)
+  cores.kill(2)
+  for (const name of names) write(cores, 0, name)
+  cores.run(3_000)
+  cores.spoken.length = 0
+  cores.start(2)
+  cores.run(3_000)
+  const diffs = cores.spoken.flatMap(({ from, to, message }) => (to === 2 && message.type === 'diff' && message.bytes.length > 2 && names.includes(message.document) ? [{ from, document: message.document }] : []))
+  const wants = cores.spoken.flatMap(({ from, message }) => (from === 2 && message.type === 'want' ? [message.items.length] : []))
+  assert.equal(diffs.map(({ document }) => document).sort(), [...names].sort(), 'each once')
+  assert.equal([...new Set(diffs.map(({ from }) => from))].sort(), [0, 1], 'some from each')
+  assert.ok(wants.length < 40, `${wants.length} questions`)
+  assert.ok(cores.core(0).state.peers.get(pidOf(2))?.missing.size === 0 && [0, 1].every((pid) => cores.core(2).state.peers.get(pidOf(pid))?.synced === true))
+  assert.equal(cores.all.map(({ state }) => digestToHex(state.documents.root)), [0, 1, 2].map(() => digestToHex(cores.core(0).state.documents.root)))
+})
+
+commits('[REP1] a peer that is asked and dies leaves what it was asked for to the other', () => {
+  const cores = createTrio()
+  const names = Array.from({ length: 100 }, (_, i) => draftsDocument(parseAccountId(i.toString(16).padStart(32, '0')) ?? (assert.unreachable() as never)))
+  cores.kill(2)
+  for (const name of names) write(cores, 0, name)
+  cores.run(3_000)
+  cores.deafen(0, 2) // it hears the questions, and its answers are lost
+  cores.start(2)
+  cores.run(500)
+  cores.kill(0)
+  cores.run(5_000)
+  assert.is(cores.core(2).state.phase, 'ready')
+  assert.is(digestToHex(cores.core(2).state.documents.root), digestToHex(cores.core(1).state.documents.root))
+})
+
 commits('[REP1] when a link comes back the feed since the checkpoint is asked for; of another run of the peer, its table', () => {
   const cores = createTrio()
   write(cores, 0)
