@@ -4,7 +4,7 @@
 // message write the same bytes [DOC1]. Refuses to know whether a message is visible: see mailbox.ts.
 
 import type * as Y from 'yjs'
-import { isString, isTuple, readEntries, readEntry, setFlag } from './entries.ts'
+import { type EntryParser, isString, isTuple, readEntries, readEntry, setFlag } from './entries.ts'
 import { type AccountId, type MessageId, type Millis, nameToKey, parseAccountId, parseMessageId, parseMillis, parseName } from './ids.ts'
 import { LIMITS } from './limits.ts'
 import { isBroken } from './mutation.ts'
@@ -193,18 +193,35 @@ export const readAllReceipts = (doc: Y.Doc): Read<Map<MessageId, Map<RecipientId
 
 // ---- recalls
 
-/** Takes a message back [DEL7]; grow-only. Whether it vanishes depends on whether its reader had opened it. */
-export const recallMessage = (doc: Y.Doc, id: MessageId, ms: Millis): Result<'recalled' | 'present', never> => {
-  if (isRecalled(doc, id)) return ok('present')
-  setFlag(doc, RECALLED, id, ms)
+const recallToKey = (id: MessageId, sender: AccountId): string => `${id}/${sender}`
+
+/**
+ * Takes a message back for its sender [DEL7]; grow-only. Whether it vanishes depends on whether its reader had opened it. The message
+ * need not be here yet: another node may hold what this one has not got.
+ */
+export const recallMessage = (doc: Y.Doc, id: MessageId, sender: AccountId, ms: Millis): Result<'recalled' | 'present', never> => {
+  const key = recallToKey(id, sender)
+  if (doc.getMap(RECALLED).has(key)) return ok('present')
+  setFlag(doc, RECALLED, key, ms)
   return ok('recalled')
 }
 
-export const isRecalled = (doc: Y.Doc, id: MessageId): boolean => doc.getMap(RECALLED).has(id)
+/** Whether the message here was taken back by its sender. Data of old name no sender: such a mark was made beside its message. */
+export const isRecalled = (doc: Y.Doc, id: MessageId): boolean => {
+  const recalled = doc.getMap(RECALLED)
+  if (recalled.has(id)) return true
+  const sender = recalled.size === 0 ? undefined : readMessage(doc, id)?.from.id
+  return sender !== undefined && sender !== '' && recalled.has(recallToKey(id, sender))
+}
+
+const parseRecallEntry: EntryParser<MessageId> = key => {
+  const [messageText, senderText, ...rest] = key.split('/')
+  return rest.length > 0 || (senderText !== undefined && parseAccountId(senderText) === null) ? null : parseMessageId(messageText)
+}
 
 export const readRecalled = (doc: Y.Doc): Read<Set<MessageId>> => {
-  const { value, skipped } = readEntries(doc, RECALLED, key => parseMessageId(key))
-  return { value: new Set(value), skipped }
+  const { value, skipped } = readEntries(doc, RECALLED, parseRecallEntry)
+  return { value: new Set(value.filter(id => isRecalled(doc, id))), skipped }
 }
 
 // ---- counting

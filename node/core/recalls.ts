@@ -1,5 +1,5 @@
 // Recalls: a sender takes back a message that no recipient has opened [DEL7]; it is the undo of sending.
-// A recall is only ever as good as its sender: each copy is touched only if it came from that account. Whether a
+// A recall is only ever as good as its sender: it counts only for copies that came from that account. Whether a
 // recalled message vanishes is decided where it is read: one that was opened meanwhile stays.
 
 import type { AccountId, DocumentName, MessageId } from '../../crdt-schema/ids.ts'
@@ -45,13 +45,14 @@ const copiesOf = (desk: Desk, sender: AccountId, message: Message): DocumentName
   return copies
 }
 
-/** Marks every copy that came from the sender as taken back. */
+/** Marks every copy that came from the sender as taken back, and every place where one may yet arrive from a node that holds more. */
 export const writeRecall = (desk: Desk, { messageId, copies }: RecallPlan): void => {
   const [home] = copies
   const sender = home === undefined ? null : desk.edit(home, doc => readMessage(doc, messageId)?.from.id ?? null)
+  if (sender === null || sender === '') return
   for (const name of copies) {
     desk.edit(name, doc => {
-      if (readMessage(doc, messageId)?.from.id === sender) recallMessage(doc, messageId, desk.clusterMs)
+      if ((readMessage(doc, messageId)?.from.id ?? sender) === sender) recallMessage(doc, messageId, sender, desk.clusterMs)
     })
   }
 }

@@ -256,6 +256,20 @@ delivery('[DEL7] what was opened is not taken back', () => {
   assert.not(isRecalled(inboxOf(town.desk, town.bob.id), entry.id))
 })
 
+delivery('[DEL7] a recall by a node that has not got every copy yet counts for those that come', () => {
+  const town = createTown()
+  const { desk, alice, bob } = town
+  const entry = entryTo([person(bob)])
+  // Its pull was cut between the two documents: it holds the sender's copy, and not the recipient's.
+  const behind = { ...town, desk: createFakeDesk({ seed: 2 }) }
+  mergeDesks(desk, behind.desk)
+  send(town, entry)
+  for (const name of [inboxDocument(alice.id, month), draftsDocument(alice.id)]) behind.desk.applyUpdate(name, Y.encodeStateAsUpdate(desk.document(name) as Y.Doc), -1)
+  recall(behind, alice, entry.id)
+  mergeDesks(desk, behind.desk)
+  for (const each of [desk, behind.desk]) assert.ok(isRecalled(inboxOf(each, bob.id), entry.id))
+})
+
 // ---- junk
 
 delivery('[DOC5] junk in drafts and marks is passed over', () => {

@@ -218,7 +218,7 @@ reading('a view of one message agrees with the folded mailbox, whatever was done
   for (let i = 0; i < 150; i++) {
     const id = dice.pick(ids)
     desk.edit(marksDocument(owner, month), doc => dice.pick([() => markOpened(doc, id, after(i)), () => setDeleted(doc, id, dice.chance(0.5)), () => setChecked(doc, id, dice.chance(0.5))])())
-    desk.edit(inboxDocument(owner, month), doc => dice.pick([() => recallMessage(doc, id, START_MS), () => addReceipt(doc, id, alice.id, 'opened', after(i)), () => addReceipt(doc, id, alice.id, 'read', dice.chance(0.5))])())
+    desk.edit(inboxDocument(owner, month), doc => dice.pick([() => recallMessage(doc, id, dice.pick([alice, bob]).id, START_MS), () => addReceipt(doc, id, alice.id, 'opened', after(i)), () => addReceipt(doc, id, alice.id, 'read', dice.chance(0.5))])())
   }
   const [inbox, marks, draftsDoc] = [inboxDocument(owner, month), marksDocument(owner, month), draftsDocument(owner)].map(name => desk.document(name))
   assert.ok(inbox && marks && draftsDoc)

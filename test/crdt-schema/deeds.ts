@@ -86,7 +86,7 @@ export const KINDS: readonly Kind[] = [
       deed(inbox.addMessage, aMessage),
       deed(addReceipt, make.aMessageId, aRecipient, aMomentKind, make.aTime),
       deed(setRead, make.aMessageId, aRecipient, fc.boolean()),
-      deed(inbox.recallMessage, make.aMessageId, make.aTime),
+      deed(inbox.recallMessage, make.aMessageId, make.anAccount, make.aTime),
       deed(inbox.purgeMessage, make.aMessageId),
     ),
     view: doc => [inbox.readMessages(doc), inbox.readAllReceipts(doc), inbox.readRecalled(doc), { value: make.messageIds.map(id => inbox.readReceipts(doc, id)), skipped: 0 }],

@@ -182,7 +182,7 @@ const OPERATIONS: readonly (readonly [number, Operation])[] = [
   }],
   [1, act => {
     const id = messageOf(act)
-    return inbox.recallMessage(inboxOf(act, id), id, momentOf(act))
+    return inbox.recallMessage(inboxOf(act, id), id, act.ids.accounts[0] as AccountId, momentOf(act))
   }],
   [0.3, act => {
     const id = messageOf(act)

@@ -9,7 +9,7 @@ import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
 import * as drafts from '../../crdt-schema/drafts.ts'
 import { DEFAULT_GATE_LIMITS, type GateLimits, type Inspection, type RoomKind, inspectUpdate } from '../../crdt-schema/gate.ts'
-import type { DraftId, MessageId } from '../../crdt-schema/ids.ts'
+import type { AccountId, DraftId, MessageId } from '../../crdt-schema/ids.ts'
 import * as inbox from '../../crdt-schema/inbox.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import * as marks from '../../crdt-schema/marks.ts'
@@ -388,7 +388,7 @@ test('[SYN4] an inbox takes nothing new and passes over what it holds', () => {
   const page = copyOf(doc)
   assert.is(judge(Y.encodeStateAsUpdate(page), 'inbox', doc), 'nothing')
   assert.is(judge(new Uint8Array([0, 0]), 'inbox', doc), 'nothing')
-  assert.is(judge(updateOf(page, () => inbox.recallMessage(page, messageId, at(1))), 'inbox', doc), 'read-only')
+  assert.is(judge(updateOf(page, () => inbox.recallMessage(page, messageId, personOf(1).id as AccountId, at(1))), 'inbox', doc), 'read-only')
   page.getMap('messages').delete(messageId)
   assert.is(judge(Y.encodeStateAsUpdate(page), 'inbox', doc), 'read-only')
 })

@@ -38,6 +38,7 @@ const aWorld: fc.Arbitrary<World> = fc
   })
 
 const received = (id: MessageId, n: number): inbox.Message => ({ id, from: personOf(1), to: [personOf(0)], text: `t${n}`, sentMs: at(n) })
+const senderOf = (n: number): AccountId => personOf(n).id as AccountId
 const sentTo = (id: MessageId, ...to: number[]): inbox.Message => ({ id, from: personOf(0), to: to.map(personOf), text: 'x', sentMs: at(1) })
 
 test('[DOC4] counts and lists equal a recount, message by message', () => {
@@ -91,11 +92,24 @@ test('[DEL7] a recalled message is gone unless it was opened, and on a race the 
   inbox.addMessage(theInbox(world), received(first, 1))
   inbox.addMessage(theInbox(world), received(second, 2))
   marks.markOpened(theMarks(world), second, at(5))
-  inbox.recallMessage(theInbox(world), first, at(4))
-  inbox.recallMessage(theInbox(world), second, at(4))
+  inbox.recallMessage(theInbox(world), first, senderOf(1), at(4))
+  inbox.recallMessage(theInbox(world), second, senderOf(1), at(4))
   assert.equal([look(world).inbox.length, look(world).messages.map(({ id }) => id)], [0, [second]])
   marks.markOpened(theMarks(world), first, at(6))
   assert.equal(look(world).messages.map(({ id }) => id), [first, second])
+})
+
+test('[DEL7] a recall counts for the message of its sender, wherever that comes from and whenever', () => {
+  const world = createWorld()
+  inbox.recallMessage(theInbox(world), first, senderOf(1), at(4))
+  inbox.recallMessage(theInbox(world), second, senderOf(2), at(4))
+  inbox.addMessage(theInbox(world), received(first, 1))
+  inbox.addMessage(theInbox(world), received(second, 2))
+  assert.equal(look(world).inbox.map(({ id }) => id), [second])
+  assert.equal([inbox.isRecalled(theInbox(world), first), inbox.isRecalled(theInbox(world), second)], [true, false])
+  // Data of old name no sender.
+  theInbox(world).getMap('recalled').set(second, at(5))
+  assert.equal(look(world).inbox, [])
 })
 
 test('[DOC3] delete hides a message everywhere and undo shows it again in its place', () => {
@@ -124,7 +138,7 @@ test('[DEL5] a sent message goes from stored to opened to read and back to opene
   note()
   assert.equal(statuses, ['stored', 'opened', 'read', 'opened'])
   assert.equal(look(world).sent[0]?.recipients.map(({ status }) => status), ['opened', 'waiting'])
-  inbox.recallMessage(theInbox(world), first, at(9))
+  inbox.recallMessage(theInbox(world), first, senderOf(0), at(9))
   note()
   assert.is(statuses.at(-1), 'opened')
 })
@@ -134,7 +148,7 @@ test('[DEL7] a sent message taken back unopened leaves Sent; one asked back says
   inbox.addMessage(theInbox(world), sentTo(first, 1))
   drafts.requestRecall(world.drafts, first)
   assert.is(look(world).sent[0]?.recallRequested, true)
-  inbox.recallMessage(theInbox(world), first, at(9))
+  inbox.recallMessage(theInbox(world), first, senderOf(0), at(9))
   assert.equal([look(world).sent.length, look(world).recalled[0]?.status], [0, 'recalled'])
 })
 

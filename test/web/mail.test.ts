@@ -228,7 +228,7 @@ test('[DEL7] a recall shows as under way, then as done; if the reader was faster
     await settle()
     assert.is(stateOf(mail, id)?.status, 'recalling')
     link.write(INBOX, (doc) =>
-      outcome === 'recalled' ? recallMessage(doc, id, NOW_MS as Millis) : addReceipt(doc, id, BEN, 'opened', NOW_MS as Millis),
+      outcome === 'recalled' ? recallMessage(doc, id, ANA, NOW_MS as Millis) : addReceipt(doc, id, BEN, 'opened', NOW_MS as Millis),
     )
     await settle()
     const state = stateOf(mail, id)
