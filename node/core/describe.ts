@@ -84,6 +84,14 @@ export interface Readiness {
   readonly checks: readonly { readonly check: string; readonly ok: boolean; readonly text: string }[]
 }
 
+/** How far a pull from a peer has come: a first copy of a large cluster takes minutes, and who waits wants to know. */
+const progressOf = (node: NodeState, pid: Pid): string => {
+  const pull = node.peers.get(pid)?.pull ?? null
+  if (pull === null || pull.status === 'done') return ''
+  const left = pull.wanted.size + pull.loading.size + pull.asked.size
+  return pull.fetched + left === 0 ? '' : ` (${pull.fetched} documents fetched, ${left}${pull.rowsEnded ? '' : ' or more'} to go)`
+}
+
 /** Whether the node serves, and why not. */
 export const readiness = (node: NodeState): Readiness => {
   const others = node.members.view.filter((pid) => pid !== node.meta.pid)
@@ -93,7 +101,7 @@ export const readiness = (node: NodeState): Readiness => {
     isRemoved(node, node.meta.nodeId)
       ? { check: 'cluster', ok: false, text: 'this node was removed; it ends when the members have what it holds' }
       : { check: 'cluster', ok: node.meta.clusterId !== null, text: node.meta.clusterId === null ? 'waiting for a node with data, or to begin a cluster' : `${others.length + 1} of ${memberUrls(node).size} members in view` },
-    { check: 'caught-up', ok: node.phase === 'ready' || node.phase === 'draining', text: node.phase === 'ready' ? 'yes' : `${node.phase}${unsynced.length > 0 ? `, not yet in step with ${unsynced.join(' and ')}` : ''}` },
+    { check: 'caught-up', ok: node.phase === 'ready' || node.phase === 'draining', text: node.phase === 'ready' ? 'yes' : `${node.phase}${unsynced.map((pid) => `, not yet in step with ${pid}${progressOf(node, pid)}`).join('')}` },
     { check: 'serving', ok: node.phase !== 'draining', text: node.phase === 'draining' ? 'stopping' : 'yes' }
   ]
   return { ready: node.phase === 'ready' && !node.stopped, checks }

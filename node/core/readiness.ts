@@ -6,7 +6,7 @@
 
 import { type DocumentName, MEMBERS_DOCUMENT, type Pid } from '../../crdt-schema/ids.ts'
 import { isBroken } from '../../crdt-schema/mutation.ts'
-import { addMember, setClusterId } from '../../crdt-schema/members.ts'
+import { addMember, removeMember, setClusterId } from '../../crdt-schema/members.ts'
 import { FAST_IN_ROW, commitAgeMs } from './commits.ts'
 import { stepDown } from './coordinator.ts'
 import type { Phase } from './desk.ts'
@@ -239,9 +239,17 @@ const bootstrap = (node: NodeState): void => {
   log(node, 'info', 'bootstrapped', { clusterId: node.config.clusterId })
 }
 
-/** Writes this node into the members document, unless it stands there already [REP7]. */
+/**
+ * Writes this node into the members document, unless it stands there already. Whoever stood there under its pid is removed: there is one
+ * directory for a pid, and this one is up, which the old one would have kept it from [REP7].
+ */
 export const announce = (node: NodeState): void => {
   const known = node.directory.memberOf(node.meta.nodeId)
   if (known !== null && (known.url === node.config.url || known.removed)) return
-  editDocument(node, MEMBERS_DOCUMENT, (doc) => addMember(doc, { pid: node.meta.pid, nodeId: node.meta.nodeId, url: node.config.url, hlc: node.meta.hlc }))
+  const { pid, nodeId, hlc } = node.meta
+  const replaced = known === null ? node.directory.members().filter((member) => member.pid === pid && member.nodeId !== nodeId && !member.removed) : []
+  editDocument(node, MEMBERS_DOCUMENT, (doc) => {
+    addMember(doc, { pid, nodeId, url: node.config.url, hlc })
+    for (const old of replaced) removeMember(doc, old.nodeId, hlc)
+  })
 }
