@@ -50,6 +50,11 @@ export interface SyncSockets {
 interface Client {
   readonly id: ClientId
   readonly socket: WebSocket
+  /** What carries it: frames to a client are written here, those of a turn in one piece. */
+  readonly transport: Duplex
+  /** Frames of this turn, and their lengths added up. */
+  unwritten: Uint8Array[]
+  unwrittenBytes: number
   isAnswered: boolean
   isAlive: boolean
   isFull: boolean
@@ -75,9 +80,31 @@ export const createSyncSockets = ({ emit, log, onBytes }: SyncSocketsOptions): S
     handleProtocols: offered => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false)
   })
 
+  /** With frames of this turn. */
+  const written = new Set<Client>()
+
+  const writeAll = (): void => {
+    for (const client of written) write(client)
+  }
+
+  /** All frames of a turn in one write: ws makes two buffers of each and passes them on one by one. Its own, pings and closes, go the same way. */
+  const write = (client: Client): void => {
+    written.delete(client)
+    const { socket, transport, unwritten } = client
+    client.unwritten = []
+    client.unwrittenBytes = 0
+    if (unwritten.length === 0 || socket.readyState !== WebSocket.OPEN) return
+    transport.write(encodeFrames(unwritten), () => {
+      if (!client.isFull || transport.writableLength > UNSENT_BYTES_LOW) return
+      client.isFull = false
+      if (clients.has(client.id)) emit({ type: 'client-writable', client: client.id })
+    })
+  }
+
   /** Forgets a client, so that nothing of it reaches the core any more, and hangs up. */
   const hangUp = (client: Client, code: number, reason: string): void => {
     clients.delete(client.id)
+    write(client)
     client.socket.resume() // or the answer to this close would never be read
     client.socket.close(code, reason)
     setTimeout(() => client.socket.terminate(), CLOSE_MS).unref()
@@ -100,7 +127,7 @@ export const createSyncSockets = ({ emit, log, onBytes }: SyncSocketsOptions): S
   }
 
   const attach = (socket: WebSocket, transport: Duplex, room: string, token: string | null, address: string): void => {
-    const client: Client = { id: ++lastClient, socket, isAnswered: false, isAlive: true, isFull: false, largeFrames: 0 }
+    const client: Client = { id: ++lastClient, socket, transport, unwritten: [], unwrittenBytes: 0, isAnswered: false, isAlive: true, isFull: false, largeFrames: 0 }
     socket.on('error', error => log('debug', 'client-error', { client: client.id, err: error.message }))
     if (clients.size >= SOCKETS_MAX) return hangUp(client, TRY_AGAIN_LATER, 'too many clients')
     clients.set(client.id, client)
@@ -139,12 +166,11 @@ export const createSyncSockets = ({ emit, log, onBytes }: SyncSocketsOptions): S
       if (client === undefined || client.socket.readyState !== WebSocket.OPEN) return
       client.isAnswered = true
       onBytes('out', frame.length)
-      client.socket.send(frame, () => {
-        if (!client.isFull || client.socket.bufferedAmount > UNSENT_BYTES_LOW) return
-        client.isFull = false
-        if (clients.has(id)) emit({ type: 'client-writable', client: id })
-      })
-      if (client.isFull || client.socket.bufferedAmount <= UNSENT_BYTES_MAX) return
+      if (written.size === 0) queueMicrotask(writeAll)
+      written.add(client)
+      client.unwritten.push(frame)
+      client.unwrittenBytes += frame.length
+      if (client.isFull || client.transport.writableLength + client.unwrittenBytes <= UNSENT_BYTES_MAX) return
       client.isFull = true
       emit({ type: 'client-full', client: id })
     },
@@ -160,6 +186,26 @@ export const createSyncSockets = ({ emit, log, onBytes }: SyncSocketsOptions): S
     }
   }
 }
+
+/** Binary frames of a server, unmasked and each of one piece, one behind the other (RFC 6455, 5.2). */
+const encodeFrames = (payloads: readonly Uint8Array[]): Buffer => {
+  const bytes = Buffer.allocUnsafe(payloads.reduce((sum, { length }) => sum + headerBytesOf(length) + length, 0))
+  let at = 0
+  for (const payload of payloads) {
+    const headerBytes = headerBytesOf(payload.length)
+    bytes[at] = FINAL_BINARY
+    bytes[at + 1] = headerBytes === 2 ? payload.length : headerBytes === 4 ? LENGTH_16 : LENGTH_64
+    if (headerBytes === 4) bytes.writeUInt16BE(payload.length, at + 2)
+    if (headerBytes === 10) bytes.writeBigUInt64BE(BigInt(payload.length), at + 2)
+    bytes.set(payload, at + headerBytes)
+    at += headerBytes + payload.length
+  }
+  return bytes
+}
+const FINAL_BINARY = 0x82
+const LENGTH_16 = 126
+const LENGTH_64 = 127
+const headerBytesOf = (length: number): number => (length < LENGTH_16 ? 2 : length < 65_536 ? 4 : 10)
 
 /** The room in a path like `/sync/<room>?…`, or null if it cannot be one. Whether it exists, the core says. */
 export const readRoom = (url: string): string | null => {
