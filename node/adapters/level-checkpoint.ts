@@ -3,6 +3,7 @@
 
 import { crc32 } from 'node:zlib'
 import type { DocumentName } from '../../crdt-schema/ids.ts'
+import { joinUpdates } from '../../crdt-schema/insertions.ts'
 import type { CommitNumber, CommitRecord, DocumentHead, StoredDigest } from '../core/events.ts'
 import { META_KEY, OUTDATED_STATE_VECTOR, type Operation, type RowsHead, asideKey, encodeHead, encodeMeta, feedKey, headKey, logKey, rowKey, rowKeysOf, sealOf, stateVectorKey } from './level-records.ts'
 
@@ -68,13 +69,16 @@ export const planDocument = (document: DocumentName, head: RowsHead | null, delt
   // A document written again after its removal goes on counting, so that deleting old rows and writing new ones may share a batch.
   const firstRow = base?.firstRow ?? head?.nextRow ?? 0
   const nextRow = base?.nextRow ?? firstRow
+  let bytes = base?.bytes ?? 0
   let checksum = base?.checksum ?? 0
   const keyOf = rowKeysOf(document)
-  const rows = delta.updates.map((update, index): Operation => {
+  // Most updates only add keys: those of one fold share a row, for what a row costs is its key and its operation.
+  const rows = joinUpdates(delta.updates).map((update, index): Operation => {
+    bytes += update.byteLength
     checksum = crc32(update, checksum)
     return { type: 'put', key: keyOf(nextRow + index), value: update }
   })
-  const next: RowsHead = { seq: after.seq, digest: after.digest, firstRow, nextRow: nextRow + rows.length, bytes: after.bytes, checksum }
+  const next: RowsHead = { seq: after.seq, digest: after.digest, firstRow, nextRow: nextRow + rows.length, bytes, checksum }
   return joinPlans([removal, { ...NOTHING, operations: rows }, planHead(document, base, next)])
 }
 

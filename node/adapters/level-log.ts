@@ -23,7 +23,7 @@ export interface Logged {
 
 const NOTHING: Logged = { removedBy: 0, updates: [] }
 /** A checkpoint holds up the event loop and other writes for one slice at a time. */
-const SLICE_UPDATES_MAX = 1_000
+const SLICE_UPDATES_MAX = 4_000
 const SLICE_BYTES_MAX = 1024 * 1024
 
 export class UnfoldedLog {

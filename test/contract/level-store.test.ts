@@ -226,19 +226,19 @@ test('[STO3] a checkpoint runs in the background when the log passes its bound',
   await store.close()
 })
 
-test('[STO3] a long log is folded in slices of at most 1 MiB or 1,000 updates', async (directory) => {
+test('[STO3] a long log is folded in slices of at most 1 MiB or 4,000 updates', async (directory) => {
   let database: BreakableDatabase | undefined
   const options = { directory, logBytesMax: NEVER_BYTES, createDatabase: (path: string) => (database = new BreakableDatabase(path)).db }
   const store = await openLevelStore(options)
   for (let seq = 1; seq <= 12; seq++) await store.commit(updateOf(seq, FIRST, new Uint8Array(400 * 1024)))
-  const many = Array.from({ length: 600 }, () => ({ document: SECOND, update: Uint8Array.of(1, 2) }))
+  const many = Array.from({ length: 2400 }, () => ({ document: SECOND, update: Uint8Array.of(1, 2) }))
   for (let seq = 13; seq <= 16; seq++) await store.commit(recordOf(seq, { updates: many }))
   const before = database?.batches ?? 0
   await store.close()
   // Two of the large ones at a time, the first of the many with the last two of those, the others alone, and the clean mark.
   assert.is((database?.batches ?? 0) - before, 6 + 3 + 1)
   const again = await openStore(directory)
-  assert.is((await loadUpdates(again, SECOND)).length, 2400)
+  assert.is((await loadUpdates(again, SECOND)).length, 9600)
   assert.is((await loadUpdates(again, FIRST)).length, 12)
   await again.close()
 })
