@@ -4,8 +4,9 @@
 // forger may make the text of his own drafts read differently on two replicas, and harms nobody else.
 
 import * as Y from 'yjs'
-import { countLiveDrafts, parseDraftEntry, parseOutboxEntry, parseRecallEntry, parseSettingEntry } from './drafts.ts'
+import { type OutboxEntry, countLiveDrafts, parseDraftEntry, parseOutboxEntry, parseRecallEntry, parseSettingEntry } from './drafts.ts'
 import { parseDraftId, parseMessageId, parseRequestId, utf8Length } from './ids.ts'
+import { type ReadInsertions, keysOfInsertions, readInsertions, valuesOfInsertions } from './insertions.ts'
 import { LIMITS } from './limits.ts'
 import { MARKS, parseMarkEntry } from './marks.ts'
 import { type ClockRange, type ScannedStruct, type ScannedUpdate, scanUpdate } from './update-scan.ts'
@@ -80,6 +81,44 @@ export const inspectUpdate = (doc: Y.Doc, kind: RoomKind, update: Uint8Array, li
   const verdict = walkStructs(work.walk, (struct, place) => settleStruct(work, struct, place)) ?? checkDeletes(work) ?? checkGrowth(work, update.length)
   if (verdict !== null) return verdict === 'gap' ? { status: 'gap' } : rejected(verdict)
   return work.addsStructs || deletesAnything(doc, scanned) ? { status: 'applicable', entries: work.entries } : { status: 'nothing' }
+}
+
+/** What a drafts document holds, as far as a sending needs to know. */
+export interface OutboxView {
+  /** The next clock of a client. */
+  clockOf(client: number): number
+  /** Whether an entry was ever under this key; more are called known than are. */
+  isKnown(key: string): boolean
+  readonly knownCount: number
+}
+
+/**
+ * The entries of an update that does nothing but put new ones into the outbox, each good, and delete what the same client wrote; null
+ * for any other, and whenever in doubt: inspectUpdate judges those. It lets through nothing that inspectUpdate would not.
+ */
+export const inspectSending = (view: OutboxView, update: Uint8Array, limits: GateLimits): readonly OutboxEntry[] | null => {
+  if (update.length > limits.updateBytesMax || limits.documentBytes + update.length > limits.documentBytesMax) return null
+  const read = readInsertions(update)
+  if (read === null || limits.reservedClients.has(read.client) || read.clock !== view.clockOf(read.client)) return null
+  if (view.knownCount + read.count > LIMITS.outboxMax * MERGE_SLACK || !deletesOwn(read)) return null
+  const values = valuesOfInsertions(read)
+  const entries: OutboxEntry[] = []
+  for (const [i, { root, key }] of keysOfInsertions(read).entries()) {
+    const entry = root !== 'outbox' || view.isKnown(key) ? null : parseOutboxEntry(key, values[i])
+    if (entry === null || entries.some(({ id }) => id === entry.id)) return null
+    entries.push(entry)
+  }
+  return entries
+}
+
+/** Whether all deleted ranges are of the client itself, up to what it writes now, rising and apart. */
+const deletesOwn = ({ client, clock, count, deletes }: ReadInsertions): boolean => {
+  let end = 0
+  for (let i = 0; i < deletes.length; i += 3) {
+    if (deletes[i] !== client || (deletes[i + 1] as number) < end) return false
+    end = (deletes[i + 1] as number) + (deletes[i + 2] as number)
+  }
+  return end <= clock + count
 }
 
 const rejected = (code: GateCode): Inspection => ({ status: 'rejected', code })

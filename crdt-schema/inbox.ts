@@ -8,6 +8,7 @@ import { type EntryParser, isString, isTuple, readEntries, readEntry, setFlag } 
 import { type AccountId, type MessageId, type Millis, nameToKey, parseAccountId, parseMessageId, parseMillis, parseName } from './ids.ts'
 import { LIMITS } from './limits.ts'
 import { isBroken } from './mutation.ts'
+import type { Insertion } from './insertions.ts'
 import { type Read, type Result, fail, ok } from './prelude.ts'
 
 const MESSAGES = 'messages'
@@ -107,10 +108,14 @@ export const addMessage = (doc: Y.Doc, message: Message): Result<'added' | 'pres
   if (isPurged(doc, message.id)) return ok('present')
   const held = readMessage(doc, message.id)
   if (held !== null) return isSameMessage(held, message) ? ok('present') : fail('different')
-  const { id, from, to, text, sentMs } = message
-  doc.transact(() => doc.getMap(MESSAGES).set(messageToKey(doc, id), [[from.id, from.name], peopleToPairs(to), text, sentMs]))
+  doc.transact(() => doc.getMap(MESSAGES).set(messageToKey(doc, message.id), messageToValue(message)))
   return ok('added')
 }
+
+const messageToValue = ({ from, to, text, sentMs }: Message): unknown => [[from.id, from.name], peopleToPairs(to), text, sentMs]
+
+/** What addMessage writes into a document that never heard of the message. */
+export const messageToInsertion = (message: Message): Insertion => ({ root: MESSAGES, key: message.id, value: messageToValue(message) })
 
 export const readMessage = (doc: Y.Doc, id: MessageId): Message | null => readEntry(doc, MESSAGES, messageToKey(doc, id), parseMessageEntry)
 
@@ -164,6 +169,10 @@ export function addReceipt(doc: Y.Doc, messageId: MessageId, recipientId: Recipi
   if (kind !== 'read' && readEntry(doc, RECEIPTS, key, parseReceiptEntry) !== null) return
   setFlag(doc, RECEIPTS, key, value)
 }
+
+/** What addReceipt writes into a document that never heard of the message. */
+export const receiptToInsertion = (messageId: MessageId, recipientId: RecipientId, kind: MomentKind, ms: Millis): Insertion =>
+  ({ root: RECEIPTS, key: receiptToKey(messageId, recipientId, kind), value: ms })
 
 /** The receipts of one recipient of one message; empty if there are none. */
 export const readReceiptsOf = (doc: Y.Doc, messageId: MessageId, recipientId: RecipientId): Receipts => {

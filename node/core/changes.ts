@@ -27,9 +27,9 @@ export const reactToChanges = (node: NodeState): void => {
     node.loadedNow = []
     node.news = []
     for (const item of news) reactToNews(node, item)
-    for (const { name, update, client } of changes) {
-      clients.onDocumentUpdate(node.desk, node.clients, name, update, client)
-      streams.onDocumentUpdate(node.desk, node.streams, name, update)
+    for (const change of changes) {
+      clients.onDocumentUpdate(node.desk, node.clients, change)
+      streams.onDocumentUpdate(node.desk, node.streams, change.name, change.update)
     }
     for (const name of loadedNow) reactToLoaded(node, name)
     if (loadedNow.length > 0) {

@@ -11,6 +11,7 @@ import type { ClientId, Event } from './events.ts'
 import { keepAlive, noteAllRooms, noteRoom, tellNodes, tellRooms, tellStored } from './notes.ts'
 import { resumeDeliveries } from './outboxes.ts'
 import { broadcast, greet, readInput, tendAllowances } from './rooms.ts'
+import type { Change } from './loaded.ts'
 import { type Clients, type Socket, addSocket, closeSocket, createClientState, createSocket, dropSocket, flushSocket, isServing, pace } from './sockets.ts'
 
 export type { Clients } from './sockets.ts'
@@ -133,15 +134,15 @@ export const onClientWritable = (desk: Desk, clients: Clients, { client }: Clien
 
 // ---- all of them
 
-/** A document has changed, by whomever. `fromClient` is the socket whose update it was, or null. */
-export const onDocumentUpdate = (desk: Desk, clients: Clients, name: DocumentName, update: Uint8Array, fromClient: ClientId | null): void => {
-  broadcast(desk, clients, name, update, fromClient)
-  noteRoom(desk, clients, name, update)
+/** A document has changed, by whomever. */
+export const onDocumentUpdate = (desk: Desk, clients: Clients, { name, update, client, ids }: Change): void => {
+  broadcast(desk, clients, name, update, client)
+  noteRoom(desk, clients, name, update, ids)
 }
 
 /** A document is in memory: whoever waited for it goes on. */
 export const onLoaded = (desk: Desk, clients: Clients, name: DocumentName): void => {
-  noteRoom(desk, clients, name, null) // what came while it was out of memory was announced by nobody
+  noteRoom(desk, clients, name, null, null) // what came while it was out of memory was announced by nobody
   for (const socket of clients.byDocument.get(name) ?? []) attachIfLoaded(desk, clients, socket)
   for (const socket of [...clients.sockets.values()]) if (socket.lacks.includes(name) || socket.countLacks.includes(name)) proceed(desk, clients, socket)
   resumeDeliveries(desk, clients)

@@ -6,7 +6,8 @@
 import type * as Y from 'yjs'
 import { type OutboxEntry, isBlocked, readOutbox, readOutboxEntry, readRecalls } from '../../crdt-schema/drafts.ts'
 import { type AccountId, type DocumentName, type MessageId, draftsDocument, idToMillis, inboxDocument, messageToMonth, parseDocumentName, parseMessageId, utf8Length } from '../../crdt-schema/ids.ts'
-import { type FailureKind, type Message, type Person, addMessage, addReceipt, isPurged, isSameMessage, personToRecipient, readMessage, readReceiptsOf } from '../../crdt-schema/inbox.ts'
+import { type FailureKind, type Message, type Person, addMessage, addReceipt, isPurged, isSameMessage, messageToInsertion, personToRecipient, readMessage, readReceiptsOf, receiptToInsertion } from '../../crdt-schema/inbox.ts'
+import type { Insertion } from '../../crdt-schema/insertions.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import type { Desk } from './desk.ts'
 import { type DeliveryStep, type NeedsDocuments, homeOfMessage, isAhead, missingOf, notLoaded } from './homes.ts'
@@ -48,16 +49,23 @@ export const deliverOutbox = (desk: Desk, drafts: DocumentName, ids: ReadonlySet
   const doc = desk.document(drafts)
   if (doc === null) return { status: 'needs-documents', documents: [drafts] }
   if (desk.isOverfull) return { status: 'more' }
-  const entries = entriesOf(doc, ids)
+  return deliver(desk, ref.account, entriesOf(doc, ids), recallsOf(doc, ids))
+}
+
+/** The same for entries that are known to be in the outbox of `sender`, without reading it. */
+export const deliverEntries = (desk: Desk, sender: AccountId, entries: readonly OutboxEntry[]): DeliveryStep =>
+  desk.directory.isRemoved(sender) ? { status: 'done' } : desk.isOverfull ? { status: 'more' } : deliver(desk, sender, entries, [])
+
+const deliver = (desk: Desk, sender: AccountId, entries: readonly OutboxEntry[], recalled: readonly MessageId[]): DeliveryStep => {
   const deliveries: (NeedsDocuments | DeliveryPlan)[] = []
   let bytes = 0
   for (const entry of entries) {
     if (bytes >= LIMITS.commitBytesMax) break
-    const plan = planDelivery(desk, ref.account, entry)
+    const plan = planDelivery(desk, sender, entry)
     deliveries.push(plan)
     if (plan.status === 'planned') bytes += deliveryBytes(plan)
   }
-  const recalls = recallsOf(doc, ids).map(id => planRecall(desk, ref.account, id))
+  const recalls = recalled.map(id => planRecall(desk, sender, id))
   const missing = missingOf([...deliveries, ...recalls])
   if (missing.length > 0) return { status: 'needs-documents', documents: missing }
   for (const plan of deliveries) if (plan.status === 'planned') writeDelivery(desk, plan)
@@ -87,10 +95,9 @@ export const documentsToDeliver = (desk: Desk, sender: AccountId, entries: reado
 /** Whether all that a plan could ask for is in memory: nearly always so, and known without making the plan. */
 const isAllLoaded = (desk: Desk, sender: AccountId, { id, to }: OutboxEntry): boolean => {
   const home = homeOfMessage(sender, id)
-  if (home === null || desk.document(home) === null) return false
+  if (home === null || !desk.isInMemory(home)) return false
   const month = messageToMonth(id)
-  const isLoaded = (name: DocumentName): boolean => desk.document(name) !== null
-  return to.every(person => person.id !== '' && desk.directory.exists(person.id) && isLoaded(inboxDocument(person.id, month)) && isLoaded(draftsDocument(person.id)))
+  return to.every(person => person.id !== '' && desk.directory.exists(person.id) && desk.isInMemory(inboxDocument(person.id, month)) && desk.isInMemory(draftsDocument(person.id)))
 }
 
 // ---- one entry
@@ -100,13 +107,14 @@ export const planDelivery = (desk: Desk, sender: AccountId, entry: OutboxEntry):
   const home = homeOfMessage(sender, entry.id)
   const message: Message = { id: entry.id, from: { id: sender, name: entry.fromName }, to: entry.to, text: entry.text, sentMs: entry.sentMs }
   if (home === null) return fail(message, entry.to, home, 'bad-id')
-  const doc = desk.document(home)
-  if (doc === null) return { status: 'needs-documents', documents: [home] }
-  const held = readMessage(doc, entry.id)
+  const isUnheard = desk.isUnheard(home, entry.id)
+  const doc = isUnheard === true ? null : desk.document(home)
+  if (isUnheard !== true && doc === null) return { status: 'needs-documents', documents: [home] }
+  const held = doc === null ? null : readMessage(doc, entry.id)
   const resolved = { ...message, to: entry.to.map((person, i) => resolvePerson(desk, person, held?.to[i])) }
-  const settled = resolved.to.map((person, i) => findSettled(doc, entry.id, person, entry.to[i] ?? person))
+  const settled = resolved.to.map((person, i) => (doc === null ? null : findSettled(doc, entry.id, person, entry.to[i] ?? person)))
   if (held !== null && !isSameMessage(held, resolved)) return { ...fail(resolved, entry.to, home, 'bad-id', settled), isIdTaken: true }
-  const isNew = held === null && !isPurged(doc, entry.id) && settled.includes(null)
+  const isNew = held === null && (doc === null || !isPurged(doc, entry.id)) && settled.includes(null)
   if (isNew && isAhead(desk, idToMillis(entry.id))) return fail(resolved, entry.to, home, 'bad-id', settled)
   if (isNew && !desk.directory.hadName(sender, entry.fromName)) return fail(resolved, entry.to, home, 'bad-name', settled)
   const recipients: PlannedRecipient[] = []
@@ -149,13 +157,14 @@ const planRecipient = (desk: Desk, message: Message, person: Person): PlannedRec
   if (person.id === '' || !desk.directory.exists(person.id)) return outcome('no-such-account')
   const inbox = homeOfMessage(person.id, message.id)
   const settings = draftsDocument(person.id)
-  const doc = inbox === null ? null : desk.document(inbox)
-  const drafts = desk.document(settings)
+  const drafts = desk.settings(settings)
   if (inbox === null) return outcome('bad-id')
-  if (doc === null || drafts === null) return { status: 'needs-documents', documents: notLoaded(desk, [inbox, settings]) }
-  const held = readMessage(doc, message.id)
+  const isUnheard = desk.isUnheard(inbox, message.id)
+  const doc = isUnheard === true ? null : desk.document(inbox)
+  if ((isUnheard !== true && doc === null) || drafts === null) return { status: 'needs-documents', documents: notLoaded(desk, [inbox, settings]) }
+  const held = doc === null ? null : readMessage(doc, message.id)
   if (held !== null) return outcome(isSameMessage(held, message) ? 'delivered' : 'bad-id')
-  if (isPurged(doc, message.id)) return outcome('delivered')
+  if (doc !== null && isPurged(doc, message.id)) return outcome('delivered')
   const sender = message.from.id
   // Who is blocked is not told so.
   if (sender !== '' && sender !== person.id && isBlocked(drafts, sender)) return outcome('delivered')
@@ -171,14 +180,27 @@ const mailboxBytes = (desk: Desk, account: AccountId): number => desk.documentsU
  */
 export const writeDelivery = (desk: Desk, { message, named, recipients, home }: DeliveryPlan): void => {
   if (home === null) return
-  for (const { inbox } of recipients) if (inbox !== null) desk.edit(inbox, doc => addMessage(doc, message))
+  for (const { inbox } of recipients) {
+    if (inbox === null) continue
+    if (desk.isUnheard(inbox, message.id) === true) desk.insert(inbox, message.id, [messageToInsertion(message)])
+    else desk.edit(inbox, doc => addMessage(doc, message))
+  }
   const hasCopy = recipients.some(({ status }) => status === 'delivered')
   if (!hasCopy && recipients.every(({ isSettled }) => isSettled)) return
+  const nowMs = desk.clusterMs
+  const receipts = recipients.flatMap(({ person, status, isSettled }, i) =>
+    isSettled ? [] : [{ about: personToRecipient(hasCopy ? person : (named[i] ?? person)), status }])
+  if (desk.isUnheard(home, message.id) === true) {
+    const insertions = new Map<string, Insertion>() // whoever is named twice has one receipt
+    if (hasCopy) insertions.set('', messageToInsertion(message))
+    for (const { about, status } of receipts) {
+      const receipt = receiptToInsertion(message.id, about, status, nowMs)
+      insertions.set(receipt.key, receipt)
+    }
+    return desk.insert(home, message.id, [...insertions.values()])
+  }
   desk.edit(home, doc => {
     if (hasCopy) addMessage(doc, message)
-    recipients.forEach(({ person, status, isSettled }, i) => {
-      const about = hasCopy ? person : (named[i] ?? person)
-      if (!isSettled) addReceipt(doc, message.id, personToRecipient(about), status, desk.clusterMs)
-    })
+    for (const { about, status } of receipts) addReceipt(doc, message.id, about, status, nowMs)
   })
 }

@@ -5,7 +5,10 @@
 // when nothing is missing any more. So no call needs a continuation, and a half-done one leaves nothing behind.
 
 import type * as Y from 'yjs'
-import type { AccountId, DocumentName, Epoch, Hlc, Millis, NameKey, NodeId, Pid, RequestId, SessionId } from '../../crdt-schema/ids.ts'
+import type { OutboxEntry } from '../../crdt-schema/drafts.ts'
+import type { GateLimits } from '../../crdt-schema/gate.ts'
+import type { AccountId, DocumentName, Epoch, Hlc, MessageId, Millis, NameKey, NodeId, Pid, RequestId, SessionId } from '../../crdt-schema/ids.ts'
+import type { Insertion } from '../../crdt-schema/insertions.ts'
 import type { CommitNumber, Effect } from './events.ts'
 import type { Config } from './config.ts'
 import type { Directory } from './directory.ts'
@@ -25,10 +28,22 @@ export interface Desk {
 
   /** The loaded document, or null if it is not loaded (say so with `needs-documents`, which loads it). */
   document(name: DocumentName): Y.Doc | null
+  /** The same for who looks only at its settings: what it has sent lately may be missing. */
+  settings(name: DocumentName): Y.Doc | null
   /** Changes a loaded document in one transaction under this node's clientID; all edits of one step land in one commit. */
   edit<Value>(name: DocumentName, change: (doc: Y.Doc) => Value): Value
   /** Applies an update that the gate has passed to a loaded document, as coming from `client` (it is not echoed there). */
   applyUpdate(name: DocumentName, update: Uint8Array, client: number): void
+  /** Whether `document` would answer with one, at no cost: what was written lately need not be applied for that. */
+  isInMemory(name: DocumentName): boolean
+  /** Whether an inbox document holds nothing at all about a message; null: not loaded. */
+  isUnheard(name: DocumentName, id: MessageId): boolean | null
+  /** The entries of a client's update that does nothing but send and needs no look at the document; null: judge it by the gate. */
+  readSending(name: DocumentName, update: Uint8Array, limits: GateLimits): readonly OutboxEntry[] | null
+  /** As applyUpdate, for what readSending let through. */
+  applySending(name: DocumentName, update: Uint8Array, client: number): void
+  /** Sets keys about a message that is unheard of in this document, as one edit would. */
+  insert(name: DocumentName, id: MessageId, insertions: readonly Insertion[]): void
   /** Keeps a document in memory, or asks for it to be loaded, until `unpin`; counted. */
   pin(name: DocumentName): void
   unpin(name: DocumentName): void

@@ -2,25 +2,24 @@
 // Keeps [COR5] (complete before anything about it is answered, never unloaded with something uncommitted), [DOC6], [DOC8], [REP4], [STO4].
 
 import * as Y from 'yjs'
-import { type AccountId, type DocumentName, MEMBERS_DOCUMENT, type Pid, parseDocumentName } from '../../crdt-schema/ids.ts'
+import { type DocumentName, MEMBERS_DOCUMENT, type MessageId, type Pid, parseDocumentName } from '../../crdt-schema/ids.ts'
 import { countSent, countSentIn, purgesIn } from '../../crdt-schema/inbox.ts'
+import type { Insertion } from '../../crdt-schema/insertions.ts'
+import { isBroken } from '../../crdt-schema/mutation.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
-import { scanUpdate } from '../../crdt-schema/update-scan.ts'
 import { logOwn, logReceived, logRemoval } from './commits.ts'
 import { addDigest, digestOfDocument, digestOfTransaction } from './digest.ts'
 import { setDigest, setMessages } from './heads.ts'
 import { noteRemoteHlc } from './remote-clocks.ts'
-import { type LoadedDocument, type NodeState, log } from './state.ts'
+import { applyRested, collectHeard, hasGap, isFollowed, noteHeard, restInsertions, restUpdate, restedLong } from './resting.ts'
+import type { LoadedDocument } from './loaded.ts'
+import { type NodeState, log } from './state.ts'
 
-/** Rows that a document may gather before they are rewritten as one. */
+/** Updates that a document gathers before its rows are rewritten as one; and as many as were written then, or a mailbox would be rewritten whole for each few messages. */
 const UPDATES_BEFORE_COMPACTION = 200
 const LOADS_PER_TICK_MAX = 64
 const WAKES_PER_TICK_MAX = 256
 const UNLOAD_EVERY_MS = 1_000
-/** How long pushes of peers to a document that nobody uses are gathered, to be applied in one transaction: until none came for so long, or so long. */
-const REST_QUIET_MS = 300
-const REST_MS_MAX = 3_000
-const RESTING_UPDATES_MAX = 256
 
 /** Transaction origins. A number is the attached client the update came from. */
 const OWN = 'own'
@@ -45,8 +44,20 @@ export const findDocument = (node: NodeState, name: DocumentName): LoadedDocumen
   return addLoaded(node, name, [], 0)
 }
 
-/** Whether anybody attached here may be told of changes: what belongs to an account is told to that account alone. */
-const isFollowed = (node: NodeState, owner: AccountId | null): boolean => owner !== null && (node.clients.byAccount.has(owner) || node.streams.feeds.has(owner))
+/** Whether a document is there as findDocument would find it, without applying what rests beside it. */
+export const isInMemory = (node: NodeState, name: DocumentName): boolean =>
+  (node.documents.resting.has(name) && !node.documents.quarantined.has(name)) || findDocument(node, name) !== null
+
+/** Whether an inbox document, as it is and with what rests beside it, holds nothing under this message id; null: not loaded, or unreadable. */
+export const isUnheard = (node: NodeState, name: DocumentName, id: MessageId): boolean | null => {
+  const { documents, now } = node
+  const loaded = documents.resting.get(name)?.loaded
+  const holder = loaded === undefined || loaded.heard === null || documents.quarantined.has(name) ? findDocument(node, name) : loaded
+  if (holder === null) return null
+  holder.usedMs = now.monotonicMs
+  holder.heard ??= collectHeard(holder.doc)
+  return !holder.heard.has(id) && !isBroken('message-array')
+}
 
 /** Asks for a document unless it is there or already asked for. */
 export const requireDocument = (node: NodeState, name: DocumentName): void => {
@@ -77,7 +88,7 @@ export const pinDocument = (node: NodeState, name: DocumentName): void => {
 }
 
 export const unpinDocument = (node: NodeState, name: DocumentName): void => {
-  const holder = node.documents.loaded.get(name) ?? node.documents.loading.get(name)
+  const holder = node.documents.loaded.get(name) ?? node.documents.resting.get(name)?.loaded ?? node.documents.loading.get(name)
   if (holder !== undefined && holder.pins > 0) holder.pins--
 }
 
@@ -88,10 +99,10 @@ const addLoaded = (node: NodeState, name: DocumentName, updates: readonly Uint8A
   const onUpdate = (update: Uint8Array, origin: unknown): void => {
     loaded.updatesSinceCompaction++
     if (origin !== PEER) logOwn(node, name, update)
-    if (isFollowed(node, loaded.owner)) node.changes.push({ name, update, client: typeof origin === 'number' ? origin : null })
+    if (isFollowed(node, loaded.owner)) node.changes.push({ name, update, client: typeof origin === 'number' ? origin : null, ids: null })
   }
   doc.clientID = ref !== null && (ref.kind === 'marks' || ref.kind === 'drafts') ? node.clientIds.owner : node.clientIds.node
-  const loaded: LoadedDocument = { name, doc, digest: digestOfDocument(doc), messages: ref?.kind === 'inbox' ? countSent(doc, ref.account) : 0, pins, usedMs: node.now.monotonicMs, updatesSinceCompaction: updates.length, owner: ref !== null && 'account' in ref ? ref.account : null, onUpdate }
+  const loaded: LoadedDocument = { name, doc, digest: digestOfDocument(doc), messages: ref?.kind === 'inbox' ? countSent(doc, ref.account) : 0, pins, usedMs: node.now.monotonicMs, updatesSinceCompaction: updates.length, updatesCompacted: 0, owner: ref !== null && 'account' in ref ? ref.account : null, heard: null, onUpdate }
   node.documents.loaded.set(name, loaded)
   setDigest(node, name, loaded.digest)
   setMessages(node, name, loaded.messages)
@@ -99,11 +110,12 @@ const addLoaded = (node: NodeState, name: DocumentName, updates: readonly Uint8A
   doc.on('afterTransaction', (transaction: Y.Transaction) => {
     loaded.digest = addDigest(loaded.digest, digestOfTransaction(transaction))
     setDigest(node, name, loaded.digest)
+    if (loaded.heard !== null) noteHeard(loaded.heard, transaction)
     if (ref?.kind === 'inbox') {
       const isPurging = purgesIn(transaction)
       loaded.messages = isPurging ? countSent(doc, ref.account) : loaded.messages + countSentIn(transaction, ref.account)
       // What was purged is on disk until its rows are written anew.
-      if (isPurging) loaded.updatesSinceCompaction = UPDATES_BEFORE_COMPACTION
+      if (isPurging) loaded.updatesSinceCompaction = Infinity
       setMessages(node, name, loaded.messages)
     }
     if (isDirectoryDocument(name)) node.news.push(node.directory.onTransaction(name, transaction))
@@ -156,6 +168,13 @@ export const editDocument = <Value>(node: NodeState, name: DocumentName, change:
   return loaded.doc.transact(() => change(loaded.doc), OWN)
 }
 
+/** Sets keys that a document never held, all about one message, as a transaction under this node's clientID would; nothing reads them yet. */
+export const insertKeys = (node: NodeState, name: DocumentName, id: MessageId, insertions: readonly Insertion[]): void => {
+  assert(!isGone(node, name), `edited ${name} is gone`)
+  if (restInsertions(node, name, id, insertions)) return
+  editDocument(node, name, (doc) => { for (const { root, key, value } of insertions) doc.getMap(root).set(key, value) })
+}
+
 /** Applies what an attached client sent and the gate has passed. */
 export const applyFromClient = (node: NodeState, name: DocumentName, update: Uint8Array, client: number): void => {
   const loaded = findDocument(node, name)
@@ -192,7 +211,7 @@ export const receiveUpdate = (node: NodeState, from: Pid, name: DocumentName, up
 }
 
 const applyFromPeer = (node: NodeState, name: DocumentName, update: Uint8Array, logged: Logged): 'applied' | 'waits' | 'gap' | 'bad' => {
-  if (logged === 'as-received' && rest(node, name, update)) return 'waits'
+  if (logged === 'as-received' && restUpdate(node, name, update)) return 'waits'
   const loaded = node.documents.loaded.get(name) ?? wake(node, name)
   if (loaded === null) return 'waits'
   const effects: Uint8Array[] = []
@@ -213,64 +232,21 @@ const applyFromPeer = (node: NodeState, name: DocumentName, update: Uint8Array, 
   return 'applied'
 }
 
-// ---- resting documents
-
-/**
- * Whether nobody here needs the document as it is right now [REP4]. Applying one push after the other, each in a transaction of its own
- * and encoded once more for nobody, was most of what a replica did.
- */
-const mayRest = (node: NodeState, loaded: LoadedDocument): boolean =>
-  loaded.pins === 0 && loaded.owner !== null && !isFollowed(node, loaded.owner) && !node.undelivered.has(loaded.name) && !hasGap(loaded) && !node.documents.quarantined.has(loaded.name)
-
-/** Keeps an update for later, if nobody needs it now and it is sure to decode then: a broken one is its sender's affair [COR4]. */
-const rest = (node: NodeState, name: DocumentName, update: Uint8Array): boolean => {
-  const { loaded: inMemory, resting } = node.documents
-  const loaded = inMemory.get(name)
-  const known = resting.get(name)
-  const holder = known?.loaded ?? loaded
-  if (holder === undefined || !mayRest(node, holder)) return false
-  if (scanUpdate(update, update.byteLength) === null) return false
-  const nowMs = node.now.monotonicMs
-  if (known !== undefined) {
-    known.updates.push(update)
-    known.latestMs = nowMs
-  } else resting.set(name, { loaded: holder, updates: [update], sinceMs: nowMs, latestMs: nowMs })
-  inMemory.delete(name)
-  if (known !== undefined && known.updates.length >= RESTING_UPDATES_MAX) wake(node, name)
-  return true
-}
-
-/** Applies what peers pushed while the document rested. Null if it does not rest, or must be read from disk again. */
+/** Applies what rests beside a document. Null if it does not rest, or must be read from disk again. */
 const wake = (node: NodeState, name: DocumentName): LoadedDocument | null => {
   const { documents } = node
   const resting = documents.resting.get(name)
   if (resting === undefined) return null
-  const { loaded, updates } = resting
-  documents.resting.delete(name)
-  documents.loaded.set(name, loaded)
-  loaded.doc.off('update', loaded.onUpdate) // nobody was attached to it, so nobody is told
-  try {
-    loaded.doc.transact(() => { for (const update of updates) Y.applyUpdate(loaded.doc, update, PEER) }, PEER)
-  } catch {
-    // What is broken lies on disk by now: found there again, it makes the document unreadable [COR4].
-    documents.loaded.delete(name)
-    loaded.doc.destroy()
-    load(node, name)
-    return null
-  }
-  loaded.doc.on('update', loaded.onUpdate)
-  loaded.updatesSinceCompaction += updates.length
-  node.commits.open.touched.add(name)
-  if (hasGap(loaded)) for (const peer of node.peers.values()) peer.comparedMs = -Infinity
-  return loaded
+  if (applyRested(node, resting)) return resting.loaded
+  // What is broken lies on disk by now: found there again, it makes the document unreadable [COR4].
+  documents.loaded.delete(name)
+  resting.loaded.doc.destroy()
+  load(node, name)
+  return null
 }
 
 const wakeRested = (node: NodeState): void => {
-  let room = WAKES_PER_TICK_MAX
-  const nowMs = node.now.monotonicMs
-  for (const [name, { sinceMs, latestMs }] of node.documents.resting) {
-    if (nowMs - latestMs < REST_QUIET_MS && nowMs - sinceMs < REST_MS_MAX) continue
-    if (room-- <= 0) return
+  for (const name of restedLong(node).slice(0, WAKES_PER_TICK_MAX)) {
     const loaded = wake(node, name)
     if (loaded !== null) compactIfLong(node, loaded)
   }
@@ -285,8 +261,6 @@ const reload = (node: NodeState, loaded: LoadedDocument): void => {
   const holder = node.documents.loaded.get(loaded.name) ?? node.documents.loading.get(loaded.name)
   if (holder !== undefined) holder.pins = loaded.pins
 }
-
-export const hasGap = (loaded: LoadedDocument): boolean => loaded.doc.store.pendingStructs !== null || loaded.doc.store.pendingDs !== null
 
 /** Drops documents for good, because of a fact that is in the open commit or was committed before [DOC8]. */
 export const dropDocuments = (node: NodeState, names: readonly DocumentName[]): void => {
@@ -333,10 +307,11 @@ const compactIfLong = (node: NodeState, loaded: LoadedDocument): void => {
   const { documents, commits } = node
   const head = documents.heads.get(loaded.name)
   const isQuiet = head !== undefined && head.seq <= commits.committedThrough && !hasGap(loaded) && !documents.quarantined.has(loaded.name)
-  if (isQuiet && loaded.updatesSinceCompaction >= UPDATES_BEFORE_COMPACTION) compactDocument(node, loaded, head.seq)
+  if (isQuiet && loaded.updatesSinceCompaction >= Math.max(UPDATES_BEFORE_COMPACTION, loaded.updatesCompacted)) compactDocument(node, loaded, head.seq)
 }
 
 const compactDocument = (node: NodeState, loaded: LoadedDocument, through: number): void => {
+  if (Number.isFinite(loaded.updatesSinceCompaction)) loaded.updatesCompacted += loaded.updatesSinceCompaction
   loaded.updatesSinceCompaction = 0
   node.effects.push({ type: 'compact', document: loaded.name, state: Y.encodeStateAsUpdate(loaded.doc), through })
 }

@@ -6,9 +6,10 @@ import type { DocumentName, Pid } from '../../crdt-schema/ids.ts'
 import { isOpenEmpty, isOverfull, latestCommit } from './commits.ts'
 import type { Desk } from './desk.ts'
 import { digestToHex, isEqualDigest, ZERO } from './digest.ts'
-import { applyFromClient, dropDocuments, editDocument, findDocument, isDirectoryDocument, pinDocument, unpinDocument } from './documents.ts'
 import { toldUrls } from './describe.ts'
+import { applyFromClient, dropDocuments, editDocument, findDocument, insertKeys, isDirectoryDocument, isInMemory, isUnheard, pinDocument, unpinDocument } from './documents.ts'
 import { clusterMs, holders, memberCount } from './members.ts'
+import { findSettings, readSending, restSending } from './resting.ts'
 import type { NodeState } from './state.ts'
 
 /**
@@ -53,8 +54,14 @@ export const createDesk = (node: NodeState): Desk => ({
   get monotonicMs() { return node.now.monotonicMs },
   get directory() { return node.directory },
   document: (name) => findDocument(node, name)?.doc ?? null,
+  settings: (name) => findSettings(node, name) ?? findDocument(node, name)?.doc ?? null,
   edit: (name, change) => editDocument(node, name, change),
   applyUpdate: (name, update, client) => applyFromClient(node, name, update, client),
+  isInMemory: (name) => isInMemory(node, name),
+  isUnheard: (name, id) => isUnheard(node, name, id),
+  readSending: (name, update, limits) => readSending(node, name, update, limits),
+  applySending: (name, update, client) => void (restSending(node, name, update, client) || applyFromClient(node, name, update, client)),
+  insert: (name, id, insertions) => insertKeys(node, name, id, insertions),
   pin: (name) => pinDocument(node, name),
   unpin: (name) => unpinDocument(node, name),
   digestOf: (name) => {

@@ -58,12 +58,12 @@ export const noteAllRooms = (desk: Desk, socket: Socket): void => {
 
 /**
  * A document has changed: the pages of its owner are to hear of it. Marks count for the Inbox of their month, too.
- * `update` is null when it was loaded: then nobody has seen what changed in it.
+ * `update` is null when it was loaded: then nobody has seen what changed in it; `ids`: the messages it is about, if that is known.
  */
-export const noteRoom = (desk: Desk, clients: Clients, name: DocumentName, update: Uint8Array | null): void => {
+export const noteRoom = (desk: Desk, clients: Clients, name: DocumentName, update: Uint8Array | null, ids: readonly MessageId[] | null): void => {
   const ref = parseDocumentName(name)
   if (ref === null || !('account' in ref)) return
-  if (ref.kind !== 'drafts') noteForCount(desk, clients, name, inboxDocument(ref.account, ref.month), update)
+  if (ref.kind !== 'drafts') noteForCount(desk, clients, name, inboxDocument(ref.account, ref.month), update, ids)
   for (const socket of clients.byAccount.get(ref.account) ?? []) {
     if (socket.kind !== 'drafts') continue
     socket.changedRooms.add(name)
@@ -72,9 +72,10 @@ export const noteRoom = (desk: Desk, clients: Clients, name: DocumentName, updat
 }
 
 /** Remembers which messages a counted month must be asked about again, or forgets its count. */
-const noteForCount = (desk: Desk, clients: Clients, name: DocumentName, inbox: DocumentName, update: Uint8Array | null): void => {
+const noteForCount = (desk: Desk, clients: Clients, name: DocumentName, inbox: DocumentName, update: Uint8Array | null, ids: readonly MessageId[] | null): void => {
   const count = clients.counts.get(inbox)
   if (count === undefined) return
+  if (ids !== null) return ids.forEach(id => count.changed.add(id))
   const doc = update === null ? null : desk.document(name)
   if (update === null || doc === null) return void clients.counts.delete(inbox)
   for (const [root, keys] of readTouched(doc, update)) {
@@ -95,6 +96,7 @@ export const tellRooms = (desk: Desk, clients: Clients, socket: Socket): void =>
     if (isStuffed(socket)) break
     const told = socket.toldRooms.get(name)
     if (told !== undefined && desk.monotonicMs - told.atMs < ROOM_NOTE_INTERVAL_MS) continue
+    desk.document(name) // what rests beside it is applied, or there is no digest
     const digest = desk.digestOf(name)
     const unopened = unopenedIn(desk, clients, socket, name)
     if (digest === null || unopened === null) {

@@ -1,9 +1,10 @@
 // What an applied update sent, took back, opened or checked is delivered in its own step. The rare one whose documents
 // left memory between the check and the write waits here until they are back [DEL2]; repeating is harmless.
 
-import { type DocumentName, parseDocumentName } from '../../crdt-schema/ids.ts'
+import type { OutboxEntry } from '../../crdt-schema/drafts.ts'
+import { type AccountId, type DocumentName, parseDocumentName } from '../../crdt-schema/ids.ts'
 import { unreachable } from '../../crdt-schema/prelude.ts'
-import { deliverOutbox } from './delivery.ts'
+import { deliverEntries, deliverOutbox } from './delivery.ts'
 import type { Desk } from './desk.ts'
 import type { DeliveryStep } from './homes.ts'
 import { storeMarks } from './receipts.ts'
@@ -21,6 +22,12 @@ export const deliverSoon = (desk: Desk, clients: Clients, name: DocumentName, id
   for (const id of ids) waiting.ids.add(id)
   clients.undelivered.set(name, waiting)
   tryDelivery(desk, clients, name, waiting)
+}
+
+/** Delivers entries that an update has just put into the outbox of `sender`; what cannot be delivered at once, or follows on what waits, is read from there. */
+export const deliverNow = (desk: Desk, clients: Clients, name: DocumentName, sender: AccountId, entries: readonly OutboxEntry[]): void => {
+  const isFree = isServing(desk) && !clients.undelivered.has(name)
+  if (!isFree || deliverEntries(desk, sender, entries).status !== 'done') deliverSoon(desk, clients, name, entries.map(({ id }) => id))
 }
 
 /** Tries again what waits; called when a document was loaded, when the node became ready, and on each tick. */

@@ -3,7 +3,7 @@
 // commit that stores it: its documents are loaded first, and the socket's next frames wait meanwhile), [DEL5].
 
 import * as Y from 'yjs'
-import { parseOutboxEntry, parseRecallEntry } from '../../crdt-schema/drafts.ts'
+import { type OutboxEntry, parseOutboxEntry, parseRecallEntry } from '../../crdt-schema/drafts.ts'
 import { DEFAULT_GATE_LIMITS, type GateCode, type GateEntry, inspectUpdate } from '../../crdt-schema/gate.ts'
 import type { DocumentName } from '../../crdt-schema/ids.ts'
 import { unreachable } from '../../crdt-schema/prelude.ts'
@@ -12,7 +12,7 @@ import { documentsToDeliver } from './delivery.ts'
 import type { Desk } from './desk.ts'
 import type { ClientId } from './events.ts'
 import { countFrame } from './notes.ts'
-import { deliverSoon } from './outboxes.ts'
+import { deliverNow, deliverSoon } from './outboxes.ts'
 import { documentsToStoreMarks } from './receipts.ts'
 import { type Clients, type Socket, closeSocket, enqueue, enqueueUpdate, isServing, isStuffed } from './sockets.ts'
 
@@ -41,7 +41,7 @@ export const readInput = (desk: Desk, clients: Clients, socket: Socket): void =>
   if (socket.lacks.some(name => desk.document(name) === null)) return
   while (socket.status === 'attached' && isServing(desk) && !desk.isOverfull && !isStuffed(socket) && socket.readFromMs <= desk.monotonicMs) {
     const frame = socket.input[0]
-    if (frame === undefined || desk.document(socket.document) === null) return
+    if (frame === undefined || !desk.isInMemory(socket.document)) return
     const handled = readFrame(desk, clients, socket, frame)
     if (handled !== 'handled') return
     for (const name of socket.lacks) desk.unpin(name)
@@ -89,12 +89,13 @@ const answerStep1 = (desk: Desk, clients: Clients, socket: Socket, { stateVector
 // ---- updates
 
 const takeUpdate = (desk: Desk, clients: Clients, socket: Socket, { type, update }: Extract<ClientFrame, { type: 'sync-step-2' | 'update' }>): Handled => {
+  const isFirstSync = type === 'sync-step-2' && !socket.hasSynced
+  const limits = { ...DEFAULT_GATE_LIMITS, updateBytesMax: clientFrameBytesMax(isFirstSync), documentBytes: desk.bytesOf(socket.document) }
+  const sendings = socket.kind === 'drafts' && type === 'update' ? desk.readSending(socket.document, update, limits) : null
+  if (sendings !== null) return takeSendings(desk, clients, socket, update, sendings)
   const doc = desk.document(socket.document)
   if (doc === null) return 'waits'
-  const isFirstSync = type === 'sync-step-2' && !socket.hasSynced
-  const inspection = inspectUpdate(doc, socket.kind, update, {
-    ...DEFAULT_GATE_LIMITS, updateBytesMax: clientFrameBytesMax(isFirstSync), documentBytes: desk.bytesOf(socket.document), reservedClients: new Set([doc.clientID]),
-  })
+  const inspection = inspectUpdate(doc, socket.kind, update, { ...limits, reservedClients: new Set([doc.clientID]) })
   switch (inspection.status) {
     case 'rejected':
       return refuse(desk, clients, socket, closeCodeOf(inspection.code), inspection.code)
@@ -119,6 +120,25 @@ const takeUpdate = (desk: Desk, clients: Clients, socket: Socket, { type, update
   return 'handled'
 }
 
+/** An update that does nothing but send: most do, and it needs no look at the document. */
+const takeSendings = (desk: Desk, clients: Clients, socket: Socket, update: Uint8Array, sendings: readonly OutboxEntry[]): Handled => {
+  const missing = documentsToDeliver(desk, socket.account, sendings, [])
+  if (missing.length > 0) return waitFor(desk, socket, missing)
+  if (!spendAllowance(desk, clients, socket, sendings.length)) return 'waits'
+  desk.applySending(socket.document, update, socket.id)
+  deliverNow(desk, clients, socket.document, socket.account, sendings)
+  socket.gaps = 0
+  countFrame(desk, clients, socket)
+  return 'handled'
+}
+
+const waitFor = (desk: Desk, socket: Socket, missing: readonly DocumentName[]): 'waits' => {
+  for (const name of missing) desk.pin(name)
+  socket.lacks.push(...missing)
+  socket.sinceMs = desk.monotonicMs
+  return 'waits'
+}
+
 const TOO_LARGE: readonly GateCode[] = ['too-large', 'document-full', 'text-too-large']
 
 const closeCodeOf = (code: GateCode): CloseCode => (code === 'read-only' ? CLOSE_CODES.forbidden : TOO_LARGE.includes(code) ? CLOSE_CODES.tooLarge : CLOSE_CODES.badUpdate)
@@ -126,11 +146,9 @@ const closeCodeOf = (code: GateCode): CloseCode => (code === 'read-only' ? CLOSE
 /** Pins what the update's deliveries and receipts will touch, and keeps the sending rate. Whether it must wait for either. */
 const mustWait = (desk: Desk, clients: Clients, socket: Socket, entries: readonly GateEntry[]): boolean => {
   const missing = socket.kind === 'drafts' ? documentsOfDrafts(desk, socket, entries) : documentsToStoreMarks(desk, socket.document, entries.map(({ key }) => key))
-  if (missing.length === 0) return !spendAllowance(desk, clients, socket, entries)
-  for (const name of missing) desk.pin(name)
-  socket.lacks.push(...missing)
-  socket.sinceMs = desk.monotonicMs
-  return true
+  if (missing.length > 0) return waitFor(desk, socket, missing) === 'waits'
+  const outbox = desk.document(socket.document)?.getMap('outbox')
+  return !spendAllowance(desk, clients, socket, entries.filter(({ root, key, value }) => root === 'outbox' && value !== undefined && outbox?.has(key) !== true).length)
 }
 
 const documentsOfDrafts = (desk: Desk, socket: Socket, entries: readonly GateEntry[]): readonly DocumentName[] => {
@@ -139,10 +157,8 @@ const documentsOfDrafts = (desk: Desk, socket: Socket, entries: readonly GateEnt
   return documentsToDeliver(desk, socket.account, sendings.filter(entry => entry !== null), recalls.filter(id => id !== null))
 }
 
-/** Pays for the messages that an update sends for the first time [DEL3]. False: the account must wait before it may. */
-const spendAllowance = (desk: Desk, clients: Clients, socket: Socket, entries: readonly GateEntry[]): boolean => {
-  const outbox = desk.document(socket.document)?.getMap('outbox')
-  const fresh = entries.filter(({ root, key, value }) => root === 'outbox' && value !== undefined && outbox?.has(key) !== true).length
+/** Pays for `fresh` messages that an update sends for the first time [DEL3]. False: the account must wait before it may. */
+const spendAllowance = (desk: Desk, clients: Clients, socket: Socket, fresh: number): boolean => {
   if (fresh === 0 || !desk.config.rateLimits) return true
   const allowed = allowanceOf(desk, clients, socket)
   if (allowed < 0) socket.readFromMs = desk.monotonicMs - (allowed / SENDINGS_PER_SECOND) * 1000

@@ -1,9 +1,8 @@
 // The whole state of one node, declared in one place with what must stay true of it. Changed only by the machines beside this file.
 // Membership and coordinator state is plain data, cheap to copy and hash [COR1]; documents and sockets are kept apart from it.
 
-import type * as Y from 'yjs'
 import type { Call } from '../../crdt-schema/api.ts'
-import type { AccountId, DocumentName, Epoch, Hlc, NodeId, Pid } from '../../crdt-schema/ids.ts'
+import type { DocumentName, Epoch, Hlc, NodeId, Pid } from '../../crdt-schema/ids.ts'
 import type { OperatorCall } from '../../crdt-schema/operator-api.ts'
 import type { PeerMessage, WireGrant, WireUpdate } from '../../crdt-schema/peer-wire.ts'
 import type { Clients } from './clients.ts'
@@ -13,6 +12,7 @@ import type { Digest } from './digest.ts'
 import type { Directory, DirectoryNews } from './directory.ts'
 import type { CallId, CommitNumber, Effect, JobId, LinkId, LoggedUpdate, Now, Refusal } from './events.ts'
 import type { Groups } from './groups.ts'
+import type { Change, LoadedDocument, RestingDocument } from './loaded.ts'
 import type { Members } from './members-state.ts'
 import type { Streams } from './streams.ts'
 
@@ -47,29 +47,12 @@ export interface Head {
   messages: number
 }
 
-export interface LoadedDocument {
-  readonly name: DocumentName
-  readonly doc: Y.Doc
-  digest: Digest
-  /** Messages its owner sent. */
-  messages: number
-  pins: number
-  usedMs: number
-  /** Updates since the rows were last written as one. */
-  updatesSinceCompaction: number
-  /** Whose mailbox it is part of; null: a document of all. */
-  readonly owner: AccountId | null
-  /** Its listener for updates. */
-  readonly onUpdate: (update: Uint8Array, origin: unknown) => void
-}
-
 export interface Documents {
   readonly heads: Map<DocumentName, Head>
   /** Every touch in order of commits; entries whose head has moved on are stale. */
   touches: { seq: CommitNumber; name: DocumentName }[]
   readonly loaded: Map<DocumentName, LoadedDocument>
-  /** In memory, but without the `updates` that peers have pushed since: count as not loaded. */
-  readonly resting: Map<DocumentName, { readonly loaded: LoadedDocument; readonly updates: Uint8Array[]; readonly sinceMs: number; latestMs: number }>
+  readonly resting: Map<DocumentName, RestingDocument>
   /** Asked for, with the pins taken meanwhile and the updates that came after the request. */
   readonly loading: Map<DocumentName, { pins: number; updates: Uint8Array[] }>
   /** Names whose head has no digest: to be loaded before any comparison [REP2]. */
@@ -84,14 +67,6 @@ export interface Documents {
   bytes: number
   messages: number
   unloadedMs: number
-}
-
-/** What a transaction changed, for the product's rules to look at once the event's own work is done. */
-export interface Change {
-  readonly name: DocumentName
-  readonly update: Uint8Array
-  /** The attached client it came from, or null. */
-  readonly client: number | null
 }
 
 // ---- commits

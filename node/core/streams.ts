@@ -102,6 +102,7 @@ export const onTick = (desk: Desk, streams: Streams): void => {
 
 /** A document has changed, by whomever: notes what its followers will be told. */
 export const onDocumentUpdate = (desk: Desk, streams: Streams, name: DocumentName, update: Uint8Array): void => {
+  if (streams.feeds.size === 0) return
   const ref = parseDocumentName(name)
   const feed = ref !== null && 'account' in ref ? streams.feeds.get(ref.account) : undefined
   const doc = feed === undefined ? null : desk.document(name)

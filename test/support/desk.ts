@@ -6,6 +6,7 @@ import * as Y from 'yjs'
 import { CALLS, type Call } from '../../crdt-schema/api.ts'
 import { problemShape } from '../../crdt-schema/api-shapes.ts'
 import { type DocumentName, type Hlc, type Millis, MEMBERS_DOCUMENT, type Pid, createEpoch, hashText, nextHlc, parseMillis, parsePid, toDocumentName } from '../../crdt-schema/ids.ts'
+import { isBroken } from '../../crdt-schema/mutation.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
 import type { CallContext } from '../../node/core/answers.ts'
 import { type Config, DEFAULTS } from '../../node/core/config.ts'
@@ -13,6 +14,7 @@ import type { Answer, Desk, Facts, Grant, GrantOutcome, GrantStamp } from '../..
 import { type DirectoryNews, createDirectory } from '../../node/core/directory.ts'
 import type { Effect } from '../../node/core/events.ts'
 import { applyGrant } from '../../node/core/grants.ts'
+import { collectHeard } from '../../node/core/resting.ts'
 import { authenticate } from '../../node/core/sessions.ts'
 import { createRandom } from '../sim/random.ts'
 
@@ -73,6 +75,7 @@ export const createFakeDesk = ({ seed = 1, config = {}, epochCounter = 1 }: Fake
     pid: PID_0, phase: 'ready', clusterMs: START_MS, monotonicMs: 0, directory, effects, docs,
     dropped: [], news: [], grants: [], hashesChecked: 0, rehashes: false,
     document: name => (unloaded.has(name) ? null : open(name)),
+    settings: name => (unloaded.has(name) ? null : open(name)),
     edit: (name, change) => {
       assert(!unloaded.has(name), `edited ${name} is not loaded`)
       assert(!directory.isGone(name), `edited ${name} is gone`)
@@ -81,6 +84,11 @@ export const createFakeDesk = ({ seed = 1, config = {}, epochCounter = 1 }: Fake
       return doc.transact(() => change(doc))
     },
     applyUpdate: (name, update, client) => Y.applyUpdate(open(name), update, client),
+    isInMemory: name => !unloaded.has(name),
+    isUnheard: (name, id) => (unloaded.has(name) ? null : !isBroken('message-array') && !collectHeard(open(name)).has(id)),
+    readSending: () => null,
+    applySending: () => assert(false, 'no sending was read'),
+    insert: (name, _id, insertions) => desk.edit(name, doc => insertions.forEach(({ root, key, value }) => doc.getMap(root).set(key, value))),
     pin: () => {},
     unpin: () => {},
     digestOf: name => (isEmpty(docs.get(name)) ? '0' : hashText(String(Y.encodeSnapshot(Y.snapshot(open(name)))))),

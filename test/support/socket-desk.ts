@@ -4,7 +4,8 @@
 
 import { createDecoder, readVarUint, readVarUint8Array } from 'lib0/decoding'
 import * as Y from 'yjs'
-import { type DocumentName, type Pid, parsePid } from '../../crdt-schema/ids.ts'
+import { type DocumentName, type MessageId, type Pid, parsePid } from '../../crdt-schema/ids.ts'
+import type { Insertion } from '../../crdt-schema/insertions.ts'
 import { type ServerNote, decodeServerNote, encodeSyncStep1, encodeSyncStep2, encodeUpdate } from '../../crdt-schema/wire.ts'
 import * as clients from '../../node/core/clients.ts'
 import type { Desk, Phase } from '../../node/core/desk.ts'
@@ -97,6 +98,7 @@ export const createSocketDesk = (options: FakeDeskOptions = {}): SocketDesk => {
     isOverfull: false,
     memberCount: 3,
     document: (name: DocumentName) => (unloaded.has(name) ? null : watch(name)),
+    settings: (name: DocumentName) => (unloaded.has(name) ? null : watch(name)),
     edit: <Value>(name: DocumentName, change: (doc: Y.Doc) => Value): Value => {
       const doc = watch(name)
       if (doc === null || unloaded.has(name)) throw new Error(`edited ${name} is not loaded`)
@@ -106,6 +108,10 @@ export const createSocketDesk = (options: FakeDeskOptions = {}): SocketDesk => {
       const doc = watch(name)
       if (doc !== null) Y.applyUpdate(doc, update, client)
     },
+    isInMemory: (name: DocumentName) => !unloaded.has(name),
+    isUnheard: (name: DocumentName, id: MessageId) => (unloaded.has(name) ? null : base.isUnheard(name, id)),
+    insert: (name: DocumentName, _id: MessageId, insertions: readonly Insertion[]) =>
+      desk.edit(name, doc => insertions.forEach(({ root, key, value }) => doc.getMap(root).set(key, value))),
     pin: (name: DocumentName) => {
       pins.set(name, (pins.get(name) ?? 0) + 1)
       if (unloaded.has(name)) wanted.add(name)
@@ -120,7 +126,7 @@ export const createSocketDesk = (options: FakeDeskOptions = {}): SocketDesk => {
       const now = changes
       changes = []
       for (const { name, update, client } of now) {
-        clients.onDocumentUpdate(desk, world.clients, name, update, client)
+        clients.onDocumentUpdate(desk, world.clients, { name, update, client, ids: null })
         streams.onDocumentUpdate(desk, world.streams, name, update)
       }
       if (world.autoLoad) world.loadAll()
