@@ -134,7 +134,7 @@ export const restore = async (args: readonly string[], env: Environment, version
   const { manifest } = await checkBackup(path) // whole, before anything is written
   const store = await openEmpty(dataDir)
   try {
-    await fill(store, path, { pid, nodeId: mintNodeId(new Uint8Array(randomBytes(16))), boot: 1, clusterId: config.clusterId, promised: NO_EPOCH, hlc: 0 as Hlc, lastView: [], tentative: [], held: {}, roleLostMs: [], coordinated: false })
+    await fill(store, path, { pid, nodeId: mintNodeId(new Uint8Array(randomBytes(16))), boot: 1, clusterId: config.clusterId, promised: NO_EPOCH, hlc: 0 as Hlc, lastView: [], tentative: [], held: {}, roleLostMs: [], agreedMs: 0, coordinated: false })
   } finally {
     await store.close()
   }

@@ -29,7 +29,7 @@ const HOLD_BACK_MS = 15_000
 const LEAP_MAX = 2 ** 24
 
 export const createCoordinator = (): Coordinator => ({
-  role: 'follower', epoch: 0 as Epoch, readySet: '', readySetSinceMs: 0, answered: new Set(), asked: new Set(), collected: [], nextOrder: 1,
+  role: 'follower', epoch: 0 as Epoch, readySet: '', readySetSinceMs: 0, answered: new Map(), asked: new Set(), collected: [], nextOrder: 1,
   jobs: [], holdUntilMs: -Infinity, highestCounter: 0, leapDue: false, settledBy: 0, tellsSettled: false, upkeepMs: 0, mergedMs: null, confirmedMs: 0
 })
 
@@ -55,7 +55,14 @@ export const tendCoordinator = (node: NodeState): void => {
 }
 
 /** A member became ready without this epoch's promise, as after a split: its promise must be asked for [COO3]. */
-const hasPromisedLess = (node: NodeState, pid: Pid): boolean => (node.members.rows.get(pid)?.row.promised ?? 0) < node.coordinator.epoch
+const hasPromisedLess = (node: NodeState, pid: Pid): boolean =>
+  (node.members.rows.get(pid)?.row.promised ?? 0) < node.coordinator.epoch && node.coordinator.answered.get(pid) !== runOf(node, pid)
+
+/** Which run of a member this is: what it promised in it stands, whatever the row says that is still on its way through others. */
+const runOf = (node: NodeState, pid: Pid): string => {
+  const row = node.members.rows.get(pid)?.row
+  return row === undefined ? 'unknown' : `${row.nodeId} ${row.boot}`
+}
 
 const reclaim = (node: NodeState): void => {
   if (node.now.monotonicMs - node.coordinator.readySetSinceMs < node.config.settleMs) return
@@ -131,7 +138,7 @@ const tendClaim = (node: NodeState, ready: readonly Pid[]): void => {
       coordinator.asked.add(pid)
       sendTo(node, pid, { type: 'claim', epoch: coordinator.epoch })
     }
-    if (node.peers.get(pid)?.claimPull?.status === 'done' && coordinator.asked.has(pid)) coordinator.answered.add(pid)
+    if (node.peers.get(pid)?.claimPull?.status === 'done' && coordinator.asked.has(pid)) coordinator.answered.set(pid, runOf(node, pid))
   }
   if (others.every((pid) => coordinator.answered.has(pid))) becomeCoordinating(node)
 }
@@ -199,7 +206,7 @@ export const onPromise = (node: NodeState, from: Pid, promise: Extract<PeerMessa
     coordinator.readySetSinceMs = node.now.monotonicMs
     return
   }
-  if (isBroken('no-flush')) return void coordinator.answered.add(from)
+  if (isBroken('no-flush')) return void coordinator.answered.set(from, runOf(node, from))
   coordinator.collected.push(...promise.tentative)
   startClaimPull(node, peer, promise.digests)
 }

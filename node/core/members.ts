@@ -1,7 +1,7 @@
-// Who is there: link-state rows, the view they span, cluster time. Plain data and pure functions of it.
-// Keeps [LIV1] (rows, relayed), [LIV2] (the view is the component of links up both ways), [CLK1] (the median wall clock).
+// Who is there: link-state rows and the view they span. Plain data and pure functions of it.
+// Keeps [LIV1] (rows, relayed), [LIV2] (the view is the component of links up both ways).
 
-import { type Millis, NO_EPOCH, type NodeId, type Pid } from '../../crdt-schema/ids.ts'
+import { NO_EPOCH, type NodeId, type Pid } from '../../crdt-schema/ids.ts'
 import { isBroken } from '../../crdt-schema/mutation.ts'
 import type { StateRow } from '../../crdt-schema/peer-wire.ts'
 import { digestToHex } from './digest.ts'
@@ -115,14 +115,6 @@ export const holders = (node: NodeState): readonly Pid[] => {
     const peer = node.peers.get(pid)
     return peer !== undefined && !accused.has(pid) && !peer.excluded && peer.missing.size === 0 && peer.holdsThrough >= peer.mustHold && ready.includes(pid)
   })
-}
-
-/** The median wall clock of the ready members in view, ms; the lower of the two middle ones [CLK1]. */
-export const clusterMs = (node: NodeState): Millis => {
-  const clocks = readyInView(node).map((pid) => (pid === node.meta.pid ? node.now.wallMs : node.now.monotonicMs + (node.members.rows.get(pid)?.wallOffsetMs ?? 0)))
-  if (node.phase !== 'ready') clocks.push(node.now.wallMs)
-  clocks.sort((a, b) => a - b)
-  return Math.max(0, Math.round(clocks[(clocks.length - 1) >> 1] ?? node.now.wallMs)) as Millis
 }
 
 /** The size of the cluster: its members, up or not. */

@@ -7,6 +7,7 @@ import { assert, unreachable } from '../../crdt-schema/prelude.ts'
 import * as catchUp from './catch-up.ts'
 import { deliverWaiting, notifyProduct, reactToChanges } from './changes.ts'
 import * as clients from './clients.ts'
+import { tendAgreedTime } from './cluster-time.ts'
 import { FAST_IN_ROW, becomeCommitted, createOpenCommit, isOverfull, takeRecord } from './commits.ts'
 import { assertConfig } from './config.ts'
 import { createCoordinator, noteEndOfLastRun, tendCoordinator } from './coordinator.ts'
@@ -93,9 +94,9 @@ const restoreMeta = (node: NodeState, text: string | null): Meta => {
   const { config } = node
   if (text === null) {
     assert(config.pid !== null, 'a node without a pid must be granted one first')
-    return { pid: config.pid, nodeId: mintNodeId(randomBytes(node, 16)), boot: 1, clusterId: null, promised: NO_EPOCH, hlc: 0 as Hlc, lastView: [], tentative: [], held: {}, roleLostMs: [], coordinated: false }
+    return { pid: config.pid, nodeId: mintNodeId(randomBytes(node, 16)), boot: 1, clusterId: null, promised: NO_EPOCH, hlc: 0 as Hlc, lastView: [], tentative: [], held: {}, roleLostMs: [], agreedMs: 0, coordinated: false }
   }
-  const meta = JSON.parse(text) as Meta
+  const meta: Meta = { agreedMs: 0, ...(JSON.parse(text) as Omit<Meta, 'agreedMs'>) }
   return { ...meta, boot: meta.boot + 1, hlc: isBroken('hlc-not-stored') ? (0 as Hlc) : meta.hlc }
 }
 
@@ -169,6 +170,7 @@ const tick = (node: NodeState): void => {
   catchUp.compareWithPeers(node)
   tendDocuments(node)
   tendReadiness(node)
+  tendAgreedTime(node)
   updatePhase(node)
   tendCoordinator(node)
   granting.tendUpkeep(node)

@@ -2,7 +2,7 @@
 // and reported, since its node will win or lose by its clock until somebody sets that right [CLK1]. Changes nothing itself.
 
 import { type DocumentName, type Hlc, type Pid, hlcToMillis } from '../../crdt-schema/ids.ts'
-import { clusterMs } from './members.ts'
+import { clusterMs } from './cluster-time.ts'
 import { type NodeState, log, remember } from './state.ts'
 
 /** How far ahead of cluster time a fact of another node may be, ms. */

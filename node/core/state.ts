@@ -32,6 +32,8 @@ export interface Meta {
   held: Record<string, { pid: Pid; through: number; boot: number }>
   /** Wall times, ms, at which this node lost the coordinator's role by what happened to itself, of the last ten minutes [COO1]. */
   roleLostMs: number[]
+  /** Cluster time, ms, when two clocks last agreed on it; up to an hour old [CLK1]. */
+  agreedMs: number
   /** It coordinated when this was written: found true at a start, the role was lost by a crash. */
   coordinated: boolean
 }
@@ -210,8 +212,8 @@ export interface Coordinator {
   /** The ready members as text, and since when it has been so. */
   readySet: string
   readySetSinceMs: number
-  /** While claiming: who promised, and what must still be pulled from whom before their answer counts. */
-  readonly answered: Set<Pid>
+  /** Who promised the epoch, in which run of its own; while claiming, also whom it was asked of. */
+  readonly answered: Map<Pid, string>
   readonly asked: Set<Pid>
   collected: WireGrant[]
   nextOrder: number

@@ -6,7 +6,8 @@ import { type Hlc, MEMBERS_DOCUMENT, type NodeId, createEpoch, mintNodeId } from
 import { addMember } from '../../crdt-schema/members.ts'
 import type { StateRow } from '../../crdt-schema/peer-wire.ts'
 import { createPeer } from '../../node/core/links.ts'
-import { clusterMs, computeView, expireRows, holders, memberCount, mergeRows, ownRow, requiredPeers } from '../../node/core/members.ts'
+import { clusterMs } from '../../node/core/cluster-time.ts'
+import { computeView, expireRows, holders, memberCount, mergeRows, ownRow, requiredPeers } from '../../node/core/members.ts'
 import type { NodeState } from '../../node/core/state.ts'
 import { createCores, createLone, createTrio, pidOf, urlOf } from '../support/cores.ts'
 
@@ -238,6 +239,34 @@ machine('[LIV2] with one link cut the third node carries what the two have for e
   assert.is(state.commits.acknowledgedThrough, state.commits.committedThrough)
   assert.ok(cores.spoken.some(({ from, to, message }) => from === 1 && to === 2 && message.type === 'relay' && message.to === 0), 'its acknowledgement went through 2')
   assert.is(cores.core(1).state.directory.members().some(({ pid }) => pid === 5), true)
+})
+
+machine('[CLK1] of two clocks that disagree, the one before what was agreed on is not believed, nor is it when it is alone', () => {
+  const cores = createTrio({ aloneMs: 1_000 })
+  const day = 86_400_000
+  const isRight = (pid: number): boolean => Math.abs(cores.core(pid).state.desk.clusterMs - Date.UTC(2026, 4, 10, 12) - cores.nowMs) < day
+  cores.run(1_000)
+  cores.kill(0)
+  cores.core(1).skewMs = -56 * 365 * day
+  cores.run(3_000)
+  assert.equal([isRight(1), isRight(2)], [true, true], 'one of them is in 1970')
+  for (const pid of [1, 2]) cores.kill(pid)
+  cores.start(1, 2)
+  cores.run(5_000)
+  assert.equal([isRight(1), isRight(2)], [true, true], 'after a restart, too')
+  cores.kill(2)
+  cores.run(5_000)
+  assert.is(cores.core(1).state.phase, 'ready')
+  assert.ok(isRight(1), 'alone')
+  cores.core(2).skewMs = -56 * 365 * day
+  cores.start(2)
+  cores.run(5_000)
+  assert.not.ok(isRight(1), 'but whatever two agree on is so')
+  cores.core(1).skewMs = 10 * 365 * day
+  cores.core(2).skewMs = 0
+  cores.start(0)
+  cores.run(5_000)
+  assert.equal([0, 1, 2].map(isRight), [true, true, true], 'and two that are right again carry it')
 })
 
 machine('[CLK1] a fact from far ahead is stored, not adopted, and reported once with who sent it', () => {
