@@ -9,7 +9,7 @@ const scope = suite('small-scope, long')
 scope('[COO4] S9: every way through two and three nodes, one name, two people, up to two faults', async () => {
   await runProgramme({
     id: 'S9',
-    title: 'membership and coordinator in the whole core: 2 and 3 nodes, 1 name, 2 people, every pair of faults; frame by frame to depth 12 while no timer is due (2 nodes: also with time passing once), and by whole steps of fail-over, with deaths inside each: 2 nodes to depth 5, 3 nodes to depth 4, with one fault 6',
+    title: 'membership and coordinator in the whole core: 2 and 3 nodes, 1 name, 2 people, every pair of faults; frame by frame to depth 12 while no timer is due (2 nodes: also with time passing once), and by whole steps of fail-over, with deaths inside each: 2 nodes to depth 5 (4 with two crashes), 3 nodes to depth 4 (3 with a crash), with one fault 5',
     promise: 'the whole space so bounded, 0: no two owners, no epoch twice, nothing granted lost, every end heals',
     units: unitsOfScope().map(({ name }) => name),
     run: name => {
