@@ -80,7 +80,7 @@ const noteForCount = (desk: Desk, clients: Clients, name: DocumentName, inbox: D
   if (update === null || doc === null) return void clients.counts.delete(inbox)
   for (const [root, keys] of readTouched(doc, update)) {
     for (const key of keys) {
-      const id = root === 'receipts' ? null : parseMessageId(root === 'marks' ? key.slice(2) : key)
+      const id = root === 'receipts' ? null : parseMessageId(root === 'marks' ? key.slice(2) : key.slice(0, 36)) // a recall names its sender, too
       if (id !== null) count.changed.add(id)
     }
   }

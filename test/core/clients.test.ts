@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
 import { addOutboxEntry, createDraft, draftText, editText, readOutboxEntry } from '../../crdt-schema/drafts.ts'
 import { type DocumentName, type MessageId, draftsDocument, inboxDocument, marksDocument, millisToMonth, mintDraftId, mintMessageId } from '../../crdt-schema/ids.ts'
-import { readMessage, readReceiptsOf } from '../../crdt-schema/inbox.ts'
+import { readMessage, readReceiptsOf, recallMessage } from '../../crdt-schema/inbox.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import { markOpened } from '../../crdt-schema/marks.ts'
 import { encodeSyncStep1, encodeUpdate } from '../../crdt-schema/wire.ts'
@@ -386,6 +386,19 @@ telling('[SYN6] a page hears of each of its rooms, what waits in it, and when th
   world.pass(300)
   assert.equal(roomNotes(page, room).map(({ unopened }) => unopened), [1, 2, 1])
   assert.is(roomNotes(page, `${bob.id}/marks/${month}`).length, 1)
+})
+
+telling('[SYN6] a message that is taken back waits for nobody any more', () => {
+  const { world, alice, bob } = createTown()
+  const sender = connectDrafts(world, alice)
+  const page = connectDrafts(world, bob)
+  const [first] = [sendTo(sender, bob), sendTo(sender, bob)]
+  world.pass(300)
+  const inbox = inboxDocument(bob.id, month)
+  world.run(() => world.desk.edit(inbox, doc => recallMessage(doc, first, alice.id, START_MS)))
+  sendTo(sender, bob)
+  world.pass(300)
+  assert.equal(roomNotes(page, `${bob.id}/inbox/${month}`).map(({ unopened }) => unopened).slice(-2), [2, 2], 'one went, one came')
 })
 
 telling('[SYN6] at most four notes a second on one room, and the last word is right', () => {
