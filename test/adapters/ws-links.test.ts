@@ -219,6 +219,18 @@ test('[COR4] a message that is no frame of this link costs the link, at both end
   proxy.close()
 })
 
+test('[COR3] callers who take all places and say nothing keep no peer out', async () => {
+  const [a, b] = [await start(0), await start(1)]
+  // From one address, as a flood mostly is; the peer calls from another.
+  const silent = Array.from({ length: 80 }, () => new WebSocket(`${b.url.replace('http', 'ws')}/peer`, { localAddress: '127.0.0.9' }))
+  await Promise.all(silent.map(socket => new Promise(resolve => {
+    socket.on('error', resolve) // refused, or cut off for the next
+    socket.on('open', resolve)
+  })))
+  await connect(a, b, 1)
+  for (const socket of silent) socket.terminate()
+})
+
 test('[COR3] a peer that does not read makes the link full, and writable again once it does', async () => {
   const [a, b] = [await start(0), await start(1)]
   const { ofA } = await connect(a, b, 1)
