@@ -12,6 +12,7 @@ import './styles/main.css'
 import { createAppView } from './view/app-view.tsx'
 
 const main = (): void => {
+  performance.mark('starling-start')
   const deviceStore = openStore(() => localStorage)
   const book = createNodeBook(deviceStore, location.origin)
   const fetch = window.fetch.bind(window)

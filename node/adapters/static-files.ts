@@ -23,18 +23,22 @@ export const createStaticFiles = ({ directory, nodeUrls }: StaticFilesOptions): 
     single: true,
     etag: true,
     setHeaders: (response, path) => {
-      response.setHeader('Content-Security-Policy', contentPolicy(nodeUrls()))
       response.setHeader('Cache-Control', HASHED.test(path) ? `public, max-age=${YEAR_SECONDS}, immutable` : 'no-cache')
       if (path === '/service-worker.js') response.setHeader('Service-Worker-Allowed', '/')
     }
   })
   return (request, response) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') return false
+    // Also for a 304, at which sirv asks for no headers: a browser puts those of a 304 over the ones it has kept, and a page that
+    // comes back under the policy of all other answers stays blank.
+    const before = response.getHeader('Content-Security-Policy')
+    response.setHeader('Content-Security-Policy', contentPolicy(nodeUrls()))
     // sirv calls back at once if it has nothing.
     let isServed = true
     serve(request, response, () => {
       isServed = false
     })
+    if (!isServed && before !== undefined) response.setHeader('Content-Security-Policy', before)
     return isServed
   }
 }

@@ -16,6 +16,7 @@ const directory = join(outside, 'web')
 const files: Record<string, string> = { 'index.html': '<!doctype html>', 'main-ABCD1234.js': '1', 'service-worker.js': '2', 'shell.json': '{}' }
 let handle: ReturnType<typeof createStaticFiles>
 const server = createServer((request, response) => {
+  response.setHeader('Content-Security-Policy', "default-src 'none'") // as the node's server does for all that is no page
   if (!handle(request, response, (request.url ?? '').split('?')[0] ?? '')) response.writeHead(404).end()
 })
 const get = (path: string, method = 'GET'): Promise<Response> => fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`, { method })
@@ -61,6 +62,15 @@ test('the policy allows the page itself and its nodes, over both schemes, and no
   assert.match(policy, /require-trusted-types-for 'script'; trusted-types starling$/)
   assert.not.match(policy, /unsafe|nonsense/)
   assert.match(contentPolicy([]), /connect-src 'self';/)
+})
+
+test('a page that has not changed since keeps its policy: browsers put the headers of a 304 over those they have', async () => {
+  const { port } = server.address() as AddressInfo
+  const first = await get('/')
+  const etag = first.headers.get('etag') ?? ''
+  const second = await fetch(`http://127.0.0.1:${port}/`, { headers: { 'If-None-Match': etag } })
+  assert.is(second.status, 304)
+  assert.is(second.headers.get('content-security-policy'), first.headers.get('content-security-policy'))
 })
 
 test('a node without a built page says so at its front door', async () => {

@@ -33,7 +33,8 @@ export interface Complaints {
 
 const REFUSED = /net::ERR_|WebSocket connection to|Failed to load resource: net::|FetchEvent|ERR_INTERNET_DISCONNECTED/
 
-const ANSWERED = /the server responded with a status of [45]\d\d/
+/** Also of a header that it passes over at an address without https. */
+const ANSWERED = /the server responded with a status of [45]\d\d|Cross-Origin-Opener-Policy header has been ignored/
 
 export const watchComplaints = (page: Page, into: Complaints = { refused: [], answers: [], others: [] }): Complaints => {
   page.on('pageerror', (error) => into.others.push(`uncaught: ${error.stack ?? error.message}`))

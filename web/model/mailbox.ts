@@ -12,7 +12,7 @@ import type { RoomNote } from '../../crdt-schema/wire.ts'
 import { type Ledger, union } from './ledger.ts'
 import type { Marking } from './marking.ts'
 import type { MonthRooms, Rooms } from './rooms.ts'
-import { type MessageOrder, type MessageRow, type SentRow, byNewestOpened, byUnread, toRow, toSentRow, toUnsentRow } from './rows.ts'
+import { type MessageOrder, type MessageRow, type SentRow, byNewestOpened, byUnread, isSameRow, toRow, toSentRow, toUnsentRow } from './rows.ts'
 
 export interface MailboxModel {
   readonly inboxCount: ReadonlySignal<number>
@@ -116,11 +116,23 @@ export const createMailbox = ({ owner, rooms, draftsLedger, marking, onDiskFull 
     storedOn.value = next
   }
 
+  /** A row that says what it said before is the same object: with thousands of them only what is new is drawn. */
+  const rowsById = new Map<MessageId, MessageRow>()
+  const rowOf = (message: ReceivedMessage, isDeleted: boolean): MessageRow => {
+    const known = rowsById.get(message.id)
+    const row = toRow(message, owner, isDeleted)
+    if (known !== undefined && isSameRow(known, row)) return known
+    rowsById.set(message.id, row)
+    return row
+  }
+
   const messages = computed(() => {
     const shown = folded.value?.messages ?? []
-    const rows = shown.map((message) => toRow(message, owner, removed.value.has(message.id)))
-    const shownIds = new Set(shown.map(({ id }) => id))
-    for (const message of removed.value.values()) if (!shownIds.has(message.id)) rows.push(toRow(message, owner, true))
+    const rows = shown.map((message) => rowOf(message, removed.value.has(message.id)))
+    if (removed.value.size > 0) {
+      const shownIds = new Set(shown.map(({ id }) => id))
+      for (const message of removed.value.values()) if (!shownIds.has(message.id)) rows.push(rowOf(message, true))
+    }
     return rows.sort(order.value === 'newest' ? byNewestOpened : byUnread)
   })
 

@@ -49,6 +49,16 @@ export const toRow = (message: ReceivedMessage, owner: AccountId, isDeleted: boo
   isDeleted,
 })
 
+export const isSameRow = (a: MessageRow, b: MessageRow): boolean =>
+  a.id === b.id &&
+  a.isRead === b.isRead &&
+  a.isDeleted === b.isDeleted &&
+  a.openedMs === b.openedMs &&
+  a.sentMs === b.sentMs &&
+  a.text === b.text &&
+  a.from.id === b.from.id &&
+  a.from.name === b.from.name
+
 export const byNewestOpened = (a: MessageRow, b: MessageRow): number =>
   b.openedMs - a.openedMs || b.sentMs - a.sentMs || (a.id < b.id ? 1 : -1)
 export const byUnread = (a: MessageRow, b: MessageRow): number => Number(a.isRead) - Number(b.isRead) || byNewestOpened(a, b)

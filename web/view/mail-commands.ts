@@ -81,10 +81,12 @@ const currentRow = (): HTMLElement | null => document.activeElement?.closest<HTM
 /** From row to row in the list that has the focus; the messages, if none has. */
 const moveRow = (row: HTMLElement | null, step: 1 | -1): boolean => {
   const list = row?.closest('ul') ?? document.querySelector('.list ul')
-  const rows = [...(list?.querySelectorAll<HTMLElement>(ROWS) ?? [])]
-  const place = row === null ? (step === 1 ? 0 : rows.length - 1) : rows.indexOf(row) + step
-  const next = rows[place]
-  if (next === undefined) return row !== null
+  const item = row?.closest('li') ?? null
+  const beside = step === 1 ? item?.nextElementSibling : item?.previousElementSibling
+  const end = step === 1 ? list?.firstElementChild : list?.lastElementChild
+  const found = row === null ? end : beside
+  const next = found?.matches(ROWS) === true ? found : found?.querySelector(ROWS)
+  if (!(next instanceof HTMLElement)) return row !== null
   const target = next.hasAttribute('tabindex') ? next : next.querySelector<HTMLElement>('button')
   target?.focus()
   next.scrollIntoView({ block: 'nearest' })

@@ -1,7 +1,8 @@
 // The list of opened messages: rows, the line that a deleted one leaves, sorting, and the way through them by keys.
 
 import { useComputed, useSignal } from '@preact/signals'
-import { Component } from 'preact'
+import { Component, type VNode } from 'preact'
+import { useMemo } from 'preact/hooks'
 import type { MessageId } from '../../crdt-schema/ids.ts'
 import type { MailboxModel } from '../model/mailbox.ts'
 import type { MessageOrder, MessageRow } from '../model/rows.ts'
@@ -36,6 +37,7 @@ const ORDERS: readonly { readonly value: MessageOrder; readonly label: string }[
 
 export const Messages = ({ mailbox, search, actions, hasOlder, onOlder, onFirstNote }: MessagesProps) => {
   const limit = useSignal(PAGE_ROWS)
+  const itemOf = useMemo(() => createItems(actions), [actions])
   const all = mailbox.messages.value
   const found = search === '' ? all : all.filter((row) => matches(row, search))
   const unread = mailbox.unreadCount.value
@@ -57,15 +59,7 @@ export const Messages = ({ mailbox, search, actions, hasOlder, onOlder, onFirstN
       {all.length === 0 && <NoMessages onFirstNote={onFirstNote} />}
       {all.length > 0 && found.length === 0 && <p class="empty">Nothing found for “{search}”.</p>}
       <ul>
-        {found.slice(0, limit.value).map((row, place) => (
-          <li key={row.id}>
-            {row.isDeleted ? (
-              <DeletedLine row={row} onUndo={actions.onUndo} />
-            ) : (
-              <MessageItem row={row} isFirst={place === 0} actions={actions} />
-            )}
-          </li>
-        ))}
+        {found.slice(0, limit.value).map((row, place) => (place === 0 ? toItem(row, true, actions) : itemOf(row)))}
       </ul>
       {found.length > limit.value && (
         <button type="button" class="btn older" onClick={() => (limit.value += PAGE_ROWS)}>
@@ -79,6 +73,22 @@ export const Messages = ({ mailbox, search, actions, hasOlder, onOlder, onFirstN
       )}
     </section>
   )
+}
+
+const toItem = (row: MessageRow, isFirst: boolean, actions: MessageActions) => (
+  <li key={row.id}>
+    {row.isDeleted ? <DeletedLine row={row} onUndo={actions.onUndo} /> : <MessageItem row={row} isFirst={isFirst} actions={actions} />}
+  </li>
+)
+
+/** Preact passes over an element that it was given before: with many rows a key must not even look at them all. */
+const createItems = (actions: MessageActions): ((row: MessageRow) => VNode) => {
+  const items = new WeakMap<MessageRow, VNode>()
+  return (row) => {
+    const item = items.get(row) ?? toItem(row, false, actions)
+    items.set(row, item)
+    return item
+  }
 }
 
 const matches = (row: MessageRow, search: string): boolean => {
