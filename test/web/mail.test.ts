@@ -96,7 +96,7 @@ test('what is there when the page comes waits in the Inbox; what arrives while i
     ['while here'],
   )
   assert.is(readMark(present(link.rooms.get(MARKS)).doc, live).openedMs, NOW_MS)
-  assert.equal(mail.mailbox.arrived.value, { from: 'ben', count: 1 })
+  assert.equal(mail.mailbox.arrived.value, { from: 'ben', count: 1, id: live, text: 'while here' })
 })
 
 test('[DEL6] opening three opens the three oldest and gives the first row, the newest of them', async () => {
@@ -242,7 +242,7 @@ test('[DEL4] a message that cannot be delivered fails with its reason; given up,
   const id = await send(mail, 'to nobody')
   link.write(INBOX, (doc) => addReceipt(doc, id, BEN, 'no-such-account', NOW_MS as Millis))
   await settle()
-  assert.equal(stateOf(mail, id), { status: 'failed', because: 'no-such-account', name: 'ben' })
+  assert.equal(stateOf(mail, id), { status: 'failed', because: 'no-such-account', name: 'ben', wasKnown: true })
   assert.equal(mail.mailbox.giveUp(id), { to: [BEN_PERSON], text: 'to nobody' })
   await settle()
   assert.is(mail.mailbox.sent.value.length, 0)
