@@ -60,7 +60,8 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
   const emit = (event: Event): void => runtime.feed(event)
   const metrics = createMetrics({ describe: () => describe(node), describeReplication: () => describeReplication(node), readStoreStats: () => store.stats() })
   const links = createLinks({ readSecrets, protocol: PEER_PROTOCOL, frames: FRAMES_NEWEST, url: config.url, peerPort: settings.peerPort, version: VERSION, random: randomBytes, emit, log })
-  const sockets = createSyncSockets({ emit, log, onBytes: metrics.onClientBytes })
+  const readAddress = createAddressReader(settings.proxies)
+  const sockets = createSyncSockets({ emit, log, onBytes: metrics.onClientBytes, readAddress })
   const api = createHttpApi({
     version: VERSION,
     emit,
@@ -68,7 +69,7 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
     checksResponses: env['STARLING_CHECK_RESPONSES'] === '1',
     onAnswered: metrics.onAnswered,
     limits: config.rateLimits ? createHttpLimits() : LIMITS_OFF,
-    readAddress: createAddressReader(settings.proxies)
+    readAddress
   })
   const operator = createHttpOperator({ readSecrets, emit, log, checksResponses: env['STARLING_CHECK_RESPONSES'] === '1' })
   const passwords = createPasswords({ parameters: readPasswordParameters(), workerUrl: new URL('./password-worker.js', import.meta.url), emit, onBroken: error => crash(bugFound(error), error) })

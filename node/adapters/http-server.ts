@@ -5,15 +5,18 @@
 
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
 import { Server as TlsServer, createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { problem } from '../../crdt-schema/api-problems.ts'
+import { createCrowd } from '../core/crowd.ts'
 
 const HEADERS_MS = 5_000
 const REQUEST_MS = 30_000
 const KEEP_ALIVE_MS = 65_000
 const HEADER_BYTES_MAX = 8 * 1024
 const CONNECTIONS_MAX = 10_000
+/** Sockets on their way out still count for node:http. */
+const CONNECTIONS_SPARE = 100
 const CLOSE_MS = 1_000
 
 /** Answers a request and says so, or leaves it to the next. */
@@ -31,6 +34,8 @@ export interface HttpServerOptions {
   /** Clients' sockets; null: this port is for links alone. */
   readonly onSync: UpgradeHandler | null
   readonly log: (level: 'warn', event: string, fields: Readonly<Record<string, string>>) => void
+  /** Left out: ten thousand. */
+  readonly connectionsMax?: number
 }
 
 export interface HttpServer {
@@ -53,7 +58,8 @@ const HEADERS: readonly (readonly [string, string])[] = [
 ]
 
 export const createHttpServer = (options: HttpServerOptions): HttpServer => {
-  const { tls, nodeUrls, handlers, onPeer, onSync, log } = options
+  const { tls, nodeUrls, handlers, onPeer, onSync, log, connectionsMax = CONNECTIONS_MAX } = options
+  const connections = createCrowd<Socket>(connectionsMax)
 
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     response.on('error', () => request.socket.destroy())
@@ -87,7 +93,11 @@ export const createHttpServer = (options: HttpServerOptions): HttpServer => {
 
   const limits = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: 1_000 }
   const server: Server = tls === null ? createServer(limits, onRequest) : createTlsServer({ ...limits, ...tls }, onRequest)
-  server.maxConnections = CONNECTIONS_MAX
+  server.maxConnections = connectionsMax + CONNECTIONS_SPARE
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket, socket.remoteAddress ?? '')?.destroy()
+    socket.on('close', () => connections.remove(socket))
+  })
   server.on('upgrade', onUpgrade)
   server.on('clientError', (_error, socket) => refuseUpgrade(socket, 400))
 

@@ -7,6 +7,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type RawData, WebSocket, WebSocketServer } from 'ws'
 import { LIMITS } from '../../crdt-schema/limits.ts'
+import { createCrowd } from '../core/crowd.ts'
 import type { ClientId, Event } from '../core/events.ts'
 
 export const SYNC_PATH = '/sync/'
@@ -32,6 +33,10 @@ export interface SyncSocketsOptions {
   readonly emit: (event: Event) => void
   readonly log: (level: 'debug' | 'warn', event: string, fields: Readonly<Record<string, string | number>>) => void
   readonly onBytes: (direction: 'in' | 'out', bytes: number) => void
+  /** Whose request it is; left out: whoever holds the other end of the socket. */
+  readonly readAddress?: (request: IncomingMessage) => string
+  /** Left out: 8,192. */
+  readonly socketsMax?: number
 }
 
 export interface SyncSockets {
@@ -68,8 +73,9 @@ class SyncSocket extends WebSocket {
   }
 }
 
-export const createSyncSockets = ({ emit, log, onBytes }: SyncSocketsOptions): SyncSockets => {
+export const createSyncSockets = ({ emit, log, onBytes, readAddress = request => request.socket.remoteAddress ?? '', socketsMax = SOCKETS_MAX }: SyncSocketsOptions): SyncSockets => {
   const clients = new Map<ClientId, Client>()
+  const crowd = createCrowd<Client>(socketsMax)
   let lastClient: ClientId = 0
   const server = new WebSocketServer({
     noServer: true,
@@ -104,6 +110,7 @@ export const createSyncSockets = ({ emit, log, onBytes }: SyncSocketsOptions): S
   /** Forgets a client, so that nothing of it reaches the core any more, and hangs up. */
   const hangUp = (client: Client, code: number, reason: string): void => {
     clients.delete(client.id)
+    crowd.remove(client)
     write(client)
     client.socket.resume() // or the answer to this close would never be read
     client.socket.close(code, reason)
@@ -129,7 +136,9 @@ export const createSyncSockets = ({ emit, log, onBytes }: SyncSocketsOptions): S
   const attach = (socket: WebSocket, transport: Duplex, room: string, token: string | null, address: string): void => {
     const client: Client = { id: ++lastClient, socket, transport, unwritten: [], unwrittenBytes: 0, isAnswered: false, isAlive: true, isFull: false, largeFrames: 0 }
     socket.on('error', error => log('debug', 'client-error', { client: client.id, err: error.message }))
-    if (clients.size >= SOCKETS_MAX) return hangUp(client, TRY_AGAIN_LATER, 'too many clients')
+    const victim = crowd.add(client, address)
+    if (victim === client) return hangUp(client, TRY_AGAIN_LATER, 'too many clients')
+    if (victim !== null) reject(victim, TRY_AGAIN_LATER, 'too many clients')
     clients.set(client.id, client)
     let unanswered = 0
     const count = (chunk: Buffer): void => {
@@ -140,7 +149,10 @@ export const createSyncSockets = ({ emit, log, onBytes }: SyncSocketsOptions): S
     transport.on('data', count)
     socket.on('message', (data, isBinary) => onMessage(client, data, isBinary))
     socket.on('pong', () => (client.isAlive = true))
-    socket.on('close', () => clients.delete(client.id) && emit({ type: 'client-down', client: client.id }))
+    socket.on('close', () => {
+      crowd.remove(client)
+      if (clients.delete(client.id)) emit({ type: 'client-down', client: client.id })
+    })
     emit({ type: 'client-up', client: client.id, room, token, address })
   }
 
@@ -158,7 +170,7 @@ export const createSyncSockets = ({ emit, log, onBytes }: SyncSocketsOptions): S
       const room = readRoom(request.url ?? '')
       if (room === null) return 400
       const token = readToken(request.headers['sec-websocket-protocol'])
-      server.handleUpgrade(request, socket, head, accepted => attach(accepted, socket, room, token, request.socket.remoteAddress ?? ''))
+      server.handleUpgrade(request, socket, head, accepted => attach(accepted, socket, room, token, readAddress(request)))
       return 'taken'
     },
     send: (id, frame) => {

@@ -179,6 +179,32 @@ test('[COR3] a client that does not read is reported full once, and writable whe
   await detach(socket)
 })
 
+test('[COR3] who has most sockets gives one up for somebody who has fewer, and gets none more himself', async () => {
+  const few = createSyncSockets({ emit: () => undefined, log: () => undefined, onBytes: () => undefined, socketsMax: 4 })
+  const door = createServer()
+  door.on('upgrade', (request, socket, head) => void few.upgrade(request, socket, head))
+  door.listen(0, '127.0.0.1')
+  await once(door, 'listening')
+  const codes: Record<string, number> = {}
+  const call = async (name: string, localAddress: string): Promise<WebSocket> => {
+    const socket = new WebSocket(`ws://127.0.0.1:${(door.address() as AddressInfo).port}/sync/x`, ['starling.v1'], { localAddress })
+    socket.on('close', code => (codes[name] = code))
+    await once(socket, 'open')
+    return socket
+  }
+  const settle = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 50))
+  const open = [await call('greedy 1', '127.0.0.7'), await call('greedy 2', '127.0.0.7'), await call('greedy 3', '127.0.0.7'), await call('modest', '127.0.0.8')]
+  open.push(await call('greedy 4', '127.0.0.7'))
+  await settle()
+  assert.equal(codes, { 'greedy 4': 1013 })
+  open.push(await call('newcomer', '127.0.0.9'))
+  await settle()
+  assert.equal(codes, { 'greedy 4': 1013, 'greedy 1': 1013 })
+  for (const socket of open) socket.terminate()
+  few.shutDown()
+  door.close()
+})
+
 test('[COR4] a socket that breaks costs only itself', async () => {
   const socket = await attach('abc/drafts')
   const { client } = await next('client-up')

@@ -2,9 +2,10 @@
 
 import { suite } from 'uvu'
 import { createRandom } from '../sim/random.ts'
+import type { Cluster } from '../support/cluster.ts'
 import { replayOf, runOnCluster } from '../support/cluster-unit.ts'
 import { type Disk, type DiskKind, buildDiskNode, createDisk, playDiskFault } from '../support/disk-faults.ts'
-import { runProgramme } from '../support/programme.ts'
+import { type UnitResult, runProgramme } from '../support/programme.ts'
 import { waitSteady } from '../support/steady.ts'
 import { startWorkload } from '../support/workload.ts'
 import { checkWorkloads } from '../support/workload-checks.ts'
@@ -31,9 +32,7 @@ for (const { id, title, kinds } of PROGRAMMES) {
         const random = createRandom(`${id}/${unit}`)
         const kind = unit.split('/')[0] as DiskKind
         const pid = random.integer(0, 2)
-        let disk: Disk | null = null
-        return runOnCluster(`${id}-${unit}`, async (cluster) => {
-          disk = createDisk(kind, cluster.at(pid).dataDir, pid, directory)
+        const play = async (cluster: Cluster, disk: Disk): Promise<UnitResult> => {
           for (const one of cluster.pids) cluster.start(one)
           await cluster.waitAllReady()
           await waitSteady(cluster)
@@ -43,7 +42,14 @@ for (const { id, title, kinds } of PROGRAMMES) {
           await workload.stop()
           const all = [...findings, ...(await checkWorkloads(cluster, [workload]))]
           return { findings: all, figures: { faults: 1, acknowledged: workload.acknowledged().length, 'ended after': [endedMs], 'longest gap in writes': [gapMs], 'ready again after': [backMs] } }
-        }, { ...options, idle: true }, ['node-crashed', 'quarantined', 'document-quarantined']).finally(() => disk?.remove())
+        }
+        return runOnCluster(`${id}-${unit}`, async (cluster) => {
+          const disk = createDisk(kind, cluster.at(pid).dataDir, pid, directory)
+          return play(cluster, disk).finally(async () => {
+            await cluster.kill(pid)
+            disk.remove()
+          })
+        }, { ...options, idle: true }, ['node-crashed', 'quarantined', 'document-quarantined'])
       },
       replay: replayOf('cluster/disk-faults.long'),
     })
