@@ -183,11 +183,11 @@ export const applyFromClient = (node: NodeState, name: DocumentName, update: Uin
 }
 
 /**
- * How what a peer sent is logged. `as-own` and `as-done`: pushed on to all in view, because nobody else answers for it; as it is, or, for a
- * diff, what it did here. A diff holds all deletions of its document: whoever has not got what replaced the deleted would lose sight of
- * it [REP3].
+ * How what a peer sent is logged. `as-done`: what it did here becomes this node's own and is pushed on to all in view, because nobody else
+ * answers for it. Not as it came: a diff holds all deletions of its document, and whoever has not got what replaced the deleted would lose
+ * sight of it [REP3]; and what did nothing here would go round for as long as two nodes see different views.
  */
-type Logged = 'as-received' | 'as-own' | 'as-done'
+type Logged = 'as-received' | 'as-done'
 
 /**
  * Takes in what `from` wrote or sent: logged, and applied now if the document is in memory, otherwise when someone needs it or soon in the
@@ -205,7 +205,7 @@ export const receiveUpdate = (node: NodeState, from: Pid, name: DocumentName, up
   // Only a coordinator grants, so what others granted comes from another side of a split.
   if (node.news.length > newsBefore && node.coordinator.role === 'coordinating') node.coordinator.mergedMs ??= node.now.monotonicMs
   if (logged === 'as-received') logReceived(node, name, update)
-  else if (logged === 'as-own' || outcome !== 'applied') logOwn(node, name, update)
+  else if (outcome !== 'applied') logOwn(node, name, update)
   documents.loading.get(name)?.updates.push(update)
   return outcome === 'gap' ? 'gap' : 'complete'
 }

@@ -6,7 +6,7 @@ import type { Pid } from '../../crdt-schema/ids.ts'
 import { isBroken } from '../../crdt-schema/mutation.ts'
 import { type PeerMessage, encodePeerMessage } from '../../crdt-schema/peer-wire.ts'
 import { latestCommit, logOwn, noteForeign, raiseThresholds } from './commits.ts'
-import { isGone, receiveUpdate } from './documents.ts'
+import { isGone, receiveUpdate, requireDocument } from './documents.ts'
 import { closeHoles, directPeers, sendBytes, sendTo } from './links.ts'
 import { holders, requiredPeers } from './members.ts'
 import { type NodeState, type Peer, type PendingCommit, log } from './state.ts'
@@ -60,7 +60,7 @@ export const onPush = (node: NodeState, from: Pid, push: Push): 'gap' | 'complet
   relayPush(node, push)
   if (origin === undefined || push.origin === node.meta.pid) return 'complete'
   const isKnownRun = origin.boot === push.boot
-  // An origin out of view, or of a run not met yet, answers for nothing here: what it pushed is this node's own from the start.
+  // An origin out of view, or of a run not met yet, answers for nothing here: what it pushed and is new here is this node's own from the start.
   const isAnsweredFor = isKnownRun && node.members.view.includes(push.origin)
   const isInSnapshot = isBroken('snapshot-before-subscribe') && origin.pull !== null && origin.pull.status !== 'done'
   if (isKnownRun && (isInSnapshot || push.seq <= origin.heldPush || origin.heldAbove.has(push.seq))) {
@@ -70,7 +70,8 @@ export const onPush = (node: NodeState, from: Pid, push: Push): 'gap' | 'complet
   let outcome: 'gap' | 'complete' = 'complete'
   const updates = push.updates.filter(({ document }) => !isGone(node, document))
   for (const { document, update } of updates) {
-    const received = receiveUpdate(node, push.origin, document, update, isAnsweredFor ? 'as-received' : 'as-own')
+    if (!isAnsweredFor) requireDocument(node, document) // only there can be seen what is new, when this goes round
+    const received = receiveUpdate(node, push.origin, document, update, isAnsweredFor ? 'as-received' : 'as-done')
     if (received === 'bad') return 'bad'
     if (received === 'gap') outcome = 'gap'
   }

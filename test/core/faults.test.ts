@@ -109,6 +109,28 @@ replication('[REP3] a push of an origin that this node does not see is its own, 
   assert.ok(isAllSettled(one), `settled ${one.state.commits.settledThrough} of ${one.state.commits.committedThrough}`)
 })
 
+replication('[REP3] a push of an origin that this node does not see becomes its own once, however often it comes', () => {
+  for (const isLoaded of [true, false]) {
+    const cores = createTrio()
+    write(cores, 0)
+    cores.run(2_000)
+    const one = cores.core(1)
+    const { boot } = peerAt(cores, 1, 0)
+    cores.kill(0)
+    runUntil(cores, () => !one.state.members.view.includes(pidOf(0)), 6_000)
+    if (isLoaded) requireDocument(one.state, DRAFTS)
+    cores.run(500)
+    const updates = one.records.flatMap((record) => record.updates.filter(({ document }) => document === DRAFTS))
+    const count = (): number => one.records.flatMap((record) => record.updates.filter(({ document }) => document === DRAFTS)).length
+    // As another node passes it on that took it for its own, while neither sees the other.
+    for (let round = 0; round < 20; round++) {
+      cores.inject(2, 1, encodePeerFrame([encodePeerMessage({ type: 'push', origin: pidOf(0), boot, seq: 9_000 + round, previous: 0, sentTo: [0, 1, 2].map(pidOf), updates: updates.slice(0, 1) })]))
+      cores.run(20)
+    }
+    assert.ok(count() <= updates.length + 1, `${count() - updates.length} more, loaded: ${isLoaded}`)
+  }
+})
+
 replication('[STO2] what a ready node pulls is shown when the other ready nodes have it too', () => {
   const cores = createTrio()
   cores.cut(0, 1)
