@@ -7,7 +7,7 @@ import { type AccountId, type RequestId, nameToKey, parseName, requestToAccountI
 import { type CallContext, answer, refuse, refuseGrant, refuseKey, requestIdOf } from './answers.ts'
 import type { Answer, Desk, Facts } from './desk.ts'
 import { changeToFingerprint } from './grants.ts'
-import { answerSignIn, askForSession, isPossiblePassword, mintSessionFor } from './sessions.ts'
+import { answerSignIn, askForSession, isPossiblePassword, mayBeElsewhere, mintSessionFor } from './sessions.ts'
 
 // ---- look-up-name, list-accounts
 
@@ -110,7 +110,7 @@ export const removeMe = (desk: Desk, call: CallOf<'remove-me'>, context: CallCon
   const requestId = requestIdOf(context)
   if (requestId === null) return refuseKey()
   if (facts.grant !== null) return facts.grant.status === 'refused' ? refuseGrant(facts.grant.code) : answer(204, null)
-  if (session === null) return isRepeatedRemoval(desk, requestId, context.token) ? answer(204, null) : refuse('unauthorized')
+  if (session === null) return isRepeatedRemoval(desk, requestId, context.token) ? answer(204, null) : refuse(mayBeElsewhere(desk, context.token) ? 'incomplete' : 'unauthorized')
   const proof = provePassword(desk, session.accountId, call.password, facts)
   if (proof.status === 'asked') return proof.answer
   if (proof.status === 'wrong') return refuse('wrong-credentials')

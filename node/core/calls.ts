@@ -1,5 +1,5 @@
 // Which handler answers which call, and for whom: the one place that turns a token into a session before a handler runs.
-// Keeps DESIGN's table: calls that need a token are 401 without a live session.
+// Keeps DESIGN's table: calls that need a token are 401 without a live session, or 503 where another node may know one.
 
 import type { Call } from '../../crdt-schema/api.ts'
 import type { OperatorCall } from '../../crdt-schema/operator-api.ts'
@@ -13,7 +13,7 @@ import { readMe } from './me.ts'
 import { changeMessage, countInbox, deleteMessage, listMessages, openInbox, recallMessage } from './message-calls.ts'
 import { runOperatorCall } from './operator-calls.ts'
 import { sendDrafts, sendMessage } from './sending-calls.ts'
-import { authenticate, createSession, endSession, listSessions } from './sessions.ts'
+import { authenticate, createSession, endSession, listSessions, mayBeElsewhere } from './sessions.ts'
 
 /** Runs a call once; see desk.ts for what the answers mean. `describe` makes the view of the machine that some calls answer with, which is not the product's. */
 export const runCall = (desk: Desk, call: Call | OperatorCall, asked: Omit<CallContext, 'session'>, describe: () => unknown): Answer => {
@@ -25,7 +25,7 @@ export const runCall = (desk: Desk, call: Call | OperatorCall, asked: Omit<CallC
     case 'create-session': return createSession(desk, call, context)
     case 'remove-me': return removeMe(desk, call, context) // it ends its own session, and answers after that
     case 'read-cluster': return answer(200, describe(), 'nothing')
-    default: return context.session === null ? refuse('unauthorized') : runOwn(desk, call, context, context.session)
+    default: return context.session === null ? refuse(mayBeElsewhere(desk, asked.token) ? 'incomplete' : 'unauthorized') : runOwn(desk, call, context, context.session)
   }
 }
 

@@ -12,6 +12,7 @@ import { keepAlive, noteAllRooms, noteRoom, tellNodes, tellRooms, tellStored } f
 import { resumeDeliveries } from './outboxes.ts'
 import { broadcast, greet, readInput, tendAllowances } from './rooms.ts'
 import type { Change } from './loaded.ts'
+import { mayBeElsewhere } from './sessions.ts'
 import { type Clients, type Socket, addSocket, closeSocket, createClientState, createSocket, dropSocket, flushSocket, isServing, pace } from './sockets.ts'
 
 export type { Clients } from './sockets.ts'
@@ -58,6 +59,7 @@ const refuse = (desk: Desk, client: ClientId, code: number, reason: string): voi
 
 const authenticate = (desk: Desk, clients: Clients, socket: Socket): void => {
   const session = socket.token === null ? null : desk.directory.sessionOf(socket.token, desk.clusterMs)
+  if (session === null && mayBeElsewhere(desk, socket.token)) return closeSocket(desk, clients, socket, CLOSE_CODES.notReady, 'not all is here')
   if (session === null) return closeEnded(desk, clients, socket)
   if (session.accountId !== socket.account) return closeSocket(desk, clients, socket, CLOSE_CODES.forbidden, 'not yours')
   socket.session = session.id

@@ -70,6 +70,8 @@ export interface Desk {
   readonly holders: readonly Pid[]
   /** The commit that collects is as large as one may be while another is being written: nothing new is taken in until that returns [COR3]. */
   readonly isOverfull: boolean
+  /** Every member is in view, and what it held when they met is here: what this node does not know then nobody knows. */
+  readonly isWhole: boolean
   /** How many members the cluster has, up or not. */
   readonly memberCount: number
   /** Nodes for clients to attach to, best first [SYN2]. */

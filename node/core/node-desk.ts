@@ -9,6 +9,7 @@ import { digestToHex, isEqualDigest, ZERO } from './digest.ts'
 import { toldUrls } from './describe.ts'
 import { applyFromClient, dropDocuments, editDocument, findDocument, insertKeys, isDirectoryDocument, isInMemory, isUnheard, pinDocument, unpinDocument } from './documents.ts'
 import { clusterMs } from './cluster-time.ts'
+import { memberUrls } from './links.ts'
 import { holders, memberCount } from './members.ts'
 import { findSettings, readSending, restSending } from './resting.ts'
 import type { NodeState } from './state.ts'
@@ -32,6 +33,9 @@ const statusOf = (node: NodeState, pid: Pid): 'ready' | 'syncing' | 'down' => {
   const phase = pid === node.meta.pid ? node.phase : node.members.view.includes(pid) ? node.members.rows.get(pid)?.row.phase : undefined
   return phase === undefined ? 'down' : phase === 'ready' ? 'ready' : 'syncing'
 }
+
+const isWhole = (node: NodeState): boolean =>
+  [...memberUrls(node).keys()].every((pid) => pid === node.meta.pid || (node.members.view.includes(pid) && node.peers.get(pid)?.synced === true))
 
 const RANK = { ready: 0, syncing: 1, down: 2 } as const
 
@@ -81,6 +85,7 @@ export const createDesk = (node: NodeState): Desk => ({
   get settledThrough() { return node.shown.settled },
   get holders() { return holders(node) },
   get isOverfull() { return isOverfull(node) },
+  get isWhole() { return isWhole(node) },
   get memberCount() { return memberCount(node) },
   get nodes() { return nodesForClients(node) },
   random: (count) => randomBytes(node, count),

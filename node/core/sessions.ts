@@ -10,7 +10,7 @@ import { assert } from '../../crdt-schema/prelude.ts'
 import { type SessionRow, endSession as markEnded } from '../../crdt-schema/sessions.ts'
 import { type CallContext, answer, millisToHlc, millisToTime, refuse, refuseGrant, refuseKey, requestIdOf } from './answers.ts'
 import type { Answer, Desk, Facts, GrantOutcome } from './desk.ts'
-import { type MintedSession, mintSession, toToken } from './tokens.ts'
+import { type MintedSession, mintSession, toToken, tokenToSessionId } from './tokens.ts'
 
 /** Hashes tried for one sign-in: more people than this never claim one name. */
 const CLAIMANTS_MAX = 4
@@ -21,6 +21,16 @@ const DECOY_HASH = 'nobody'
 
 /** The live session a token stands for, or null. */
 export const authenticate = (desk: Desk, token: string | null): SessionRow | null => (token === null ? null : desk.directory.sessionOf(token, desk.clusterMs))
+
+/**
+ * Whether a token that this node does not know may be that of a session granted where it does not see: while some member is missing, nobody
+ * may be told here that their session has ended [SYN4].
+ */
+export const mayBeElsewhere = (desk: Desk, token: string | null): boolean => {
+  if (token === null || desk.isWhole) return false
+  const id = tokenToSessionId(token)
+  return id !== null && desk.directory.session(id) === null && idToMillis(id) + desk.config.sessionDays * DAY_MS > desk.clusterMs
+}
 
 export const isPossiblePassword = (password: string): boolean =>
   password.length >= LIMITS.passwordCharactersMin && password.length <= LIMITS.passwordCharactersMax

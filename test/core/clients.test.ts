@@ -4,7 +4,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
 import { addOutboxEntry, createDraft, draftText, editText, readOutboxEntry } from '../../crdt-schema/drafts.ts'
-import { type DocumentName, type MessageId, draftsDocument, inboxDocument, marksDocument, millisToMonth, mintDraftId, mintMessageId } from '../../crdt-schema/ids.ts'
+import { type DocumentName, type MessageId, draftsDocument, inboxDocument, marksDocument, millisToMonth, mintDraftId, mintMessageId, mintSessionId } from '../../crdt-schema/ids.ts'
 import { readMessage, readReceiptsOf, recallMessage } from '../../crdt-schema/inbox.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import { markOpened } from '../../crdt-schema/marks.ts'
@@ -52,6 +52,17 @@ entering('[SYN4] a wrong token is 4401, another account\'s room 4403, no room 44
   assert.equal(codes, [4401, 4401, 4403, 4403, 4403, 4403])
   assert.is(clientCount(world.clients), 0)
   assert.is(world.connect(`${alice.id}/marks/2026-05`, alice.token).closed, null)
+})
+
+entering('[SYN4] while a member is missing, a session that is not known here is sent to another node', () => {
+  const { world, alice } = createTown()
+  const stranger = alice.token.replace(/^[0-9a-f-]{36}/, mintSessionId(START_MS, new Uint8Array(10)))
+  assert.is(world.connect(`${alice.id}/drafts`, stranger).closed, 4401)
+  world.base.isWhole = false
+  assert.is(world.connect(`${alice.id}/drafts`, stranger).closed, 4503)
+  assert.equal(['nonsense', null].map((token) => world.connect(`${alice.id}/drafts`, token).closed), [4401, 4401])
+  runHandler(world.base, endSession, { type: 'end-session', id: 'current' }, { token: alice.token })
+  assert.is(world.connect(`${alice.id}/drafts`, alice.token).closed, 4401, 'one that ended is known to have ended')
 })
 
 entering('[RDY1] frames wait while the node is not ready, for so long; then 4503', () => {

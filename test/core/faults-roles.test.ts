@@ -190,6 +190,33 @@ roles('[COO1] an old copy of a disk that serves alone does not coordinate its ep
 
 roles.run()
 
+const split = suite('faults found in splits')
+
+split('[SYN4] a session granted on one side of a split is not called ended on the other', () => {
+  const cores = createTrio({ aloneMs: 2_000 })
+  for (const pid of [0, 1]) cores.cut(pid, 2)
+  cores.run(8_000)
+  assert.is(cores.core(2).state.phase, 'ready', 'it serves alone')
+  const signedUp = cores.call(0, { type: 'create-account', name: 'ann', password: 'password of ann' }, { key: mintRequestId(new Uint8Array(16).fill(1)) })
+  cores.run(1_000)
+  const { session } = cores.core(0).answers.get(signedUp)?.body as { readonly session: { readonly token: string } }
+  const statusAt = (pid: number, token: string): number | undefined => {
+    const call = cores.call(pid, { type: 'read-me' }, { token })
+    cores.run(200)
+    return cores.core(pid).answers.get(call)?.status
+  }
+  const forged = `${session.token.slice(0, -2)}AA`
+  assert.equal([statusAt(0, session.token), statusAt(2, session.token)], [200, 503])
+  assert.equal([statusAt(0, forged), statusAt(2, 'no token')], [401, 401], 'what is known, or is no token, is judged at once')
+  for (const pid of [0, 1]) cores.mend(pid, 2)
+  cores.run(5_000)
+  assert.equal([statusAt(2, session.token), statusAt(2, forged)], [200, 401])
+  const unknown = `${session.token.replace(/^[0-9a-f]{8}/, '00000001')}`
+  assert.is(statusAt(2, unknown), 401, 'whole again, nobody knows it')
+})
+
+split.run()
+
 const membership = suite('faults found in membership')
 
 membership('[REP7] a node that joined is known and dialed after a restart of all', () => {

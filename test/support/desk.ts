@@ -23,6 +23,7 @@ export const START_MS: Millis = parseMillis(Date.UTC(2026, 4, 10, 12)) ?? assert
 
 export interface FakeDesk extends Desk {
   clusterMs: Millis
+  isWhole: boolean
   readonly config: Config
   readonly effects: Effect[]
   readonly docs: Map<DocumentName, Y.Doc>
@@ -106,7 +107,7 @@ export const createFakeDesk = ({ seed = 1, config = {}, epochCounter = 1 }: Fake
     get openCommit() { return edits + 1 },
     get acknowledgedThrough() { return edits },
     get settledThrough() { return edits },
-    holders: [PID_0], isOverfull: false, memberCount: 1, nodes: [{ pid: PID_0, url: 'http://node-0', status: 'ready' }],
+    holders: [PID_0], isOverfull: false, isWhole: true, memberCount: 1, nodes: [{ pid: PID_0, url: 'http://node-0', status: 'ready' }],
     random: random.bytes,
     emit: effect => void effects.push(effect),
     unload: name => void unloaded.add(name),
