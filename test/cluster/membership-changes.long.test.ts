@@ -32,7 +32,7 @@ membership('[REP7] joined, removed, replaced, impersonated: every time as promis
           const played = await playChange(cluster, change, random)
           findings.push(...played.findings)
           times.push(played.ms)
-          await workload.untilAcknowledged(workload.acknowledged().length + 5)
+          await workload.untilAcknowledged(5)
         }
         await workload.stop()
         return { findings: [...findings, ...(await checkWorkloads(cluster, [workload]))], figures: { faults: CHANGES.length, acknowledged: workload.acknowledged().length, 'took': times } }

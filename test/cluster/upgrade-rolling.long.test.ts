@@ -42,7 +42,7 @@ upgrade('[LIV1] old and new nodes are one cluster: nothing fails for good and no
         for (let kill = 0; kill < KILLS; kill++) {
           const pid = random.integer(0, 2)
           await cluster.kill(pid)
-          await workload.untilAcknowledged(workload.acknowledged().length + 5)
+          await workload.untilAcknowledged(5)
           await cluster.revive(pid)
         }
         await workload.stop()

@@ -37,7 +37,7 @@ export const playSlowness = async (cluster: Cluster, workload: Workload, faults:
   const untilMs = performance.now()
   writeDiskFault(faults, pid, SOUND)
   for (const other of cluster.pids) if (other !== pid) for (const proxy of cluster.linksBetween(pid, other)) proxy.heal()
-  await workload.untilAcknowledged(workload.acknowledged().length + 5)
+  await workload.untilAcknowledged(5)
   const writesMs = workload.acknowledged().filter(({ startedMs, answeredBy }) => startedMs >= fromMs && startedMs <= untilMs && answeredBy !== pid).map(({ startedMs, acknowledgedMs }) => acknowledgedMs - startedMs)
   const p99 = quantile(writesMs, 0.99)
   const findings: string[] = []
