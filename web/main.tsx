@@ -42,6 +42,9 @@ const main = (): void => {
     },
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
   }
+  addEventListener('securitypolicyviolation', ({ effectiveDirective, blockedURI }) => {
+    if (effectiveDirective === 'connect-src' && URL.canParse(blockedURI)) book.shun(new URL(blockedURI).host)
+  })
   const app = createApp({ ports, remembered: book.nodes, learn, fetch, fragment: location.hash })
   // The fragment holds the demo's token; it has no place in what a person copies or bookmarks.
   if (location.hash.startsWith('#demo=')) history.replaceState(null, '', location.pathname)

@@ -94,7 +94,7 @@ export const createApi = ({ book, fetch, device }: ApiOptions): Api => {
     listSessions: (token) => call({ method: 'GET', path: '/api/sessions', token }),
     endSession: (token, id) => call({ method: 'DELETE', path: `/api/sessions/${encodeURIComponent(id)}`, token }),
     readCluster: () => call({ method: 'GET', path: '/api/cluster' }),
-    readClusterAt: async (url) => (await ask<ClusterJson>(fetch, url, { method: 'GET', path: '/api/cluster' }, null)) ?? fail('no-server'),
+    readClusterAt: async (url) => (book.isShunned(url) ? null : await ask<ClusterJson>(fetch, url, { method: 'GET', path: '/api/cluster' }, null)) ?? fail('no-server'),
   }
 }
 

@@ -14,23 +14,30 @@ export interface NodeBook {
   learn(nodes: readonly NodeAddress[]): void
   /** This node has just answered. */
   praise(url: string): void
+  /** The page's policy does not let it talk to this host: a node that joined after the page was loaded. Until the next load it is left out. */
+  shun(host: string): void
+  isShunned(url: string): boolean
   /** Called after each change of the addresses; returns how to stop. */
   watch(onChange: (nodes: readonly NodeAddress[]) => void): () => void
 }
 
 /** `origin` is the node that served the page. */
 export const createNodeBook = (storage: Pick<Storage, 'getItem' | 'setItem'>, origin: string): NodeBook => {
+  const shunned = new Set<string>()
+  const isShunned = (url: string): boolean => shunned.has(new URL(url).host)
   const watchers = new Set<(nodes: readonly NodeAddress[]) => void>()
   let nodes = withOrigin(readNodes(storage), origin)
   let lastGood = storage.getItem(LAST_GOOD_KEY)
   return {
-    nodes: () => nodes,
+    nodes: () => nodes.filter(({ url }) => !isShunned(url)),
     lastGood: () => lastGood,
     learn: (told) => {
       nodes = withOrigin(told, origin)
       storage.setItem(NODES_KEY, JSON.stringify(nodes.map(({ pid, url }) => ({ pid, url }))))
-      for (const onChange of watchers) onChange(nodes)
+      for (const onChange of watchers) onChange(nodes.filter(({ url }) => !isShunned(url)))
     },
+    shun: (host) => void shunned.add(host),
+    isShunned,
     praise: (url) => {
       if (url === lastGood) return
       lastGood = url

@@ -115,11 +115,12 @@ export const createClusterWatch = ({ cluster, api, clock }: { cluster: ClusterMo
   return { state, groups, traffic: computed(() => new Map([...heads.value].map(([pid, seen]) => [pid, toTraffic(seen, views.value.get(pid)?.atMs)]))), events, start }
 }
 
-/** Each node as it says of itself where it answers, each link as its ends say. */
+/** Each node as the one that was asked says, or as it says of itself where that one does not hear it; each link as its ends say. */
 const merge = (told: ClusterJson, views: ReadonlyMap<number, View>): ClusterJson => ({
   ...told,
   nodes: told.nodes.map((node) => {
-    const own = views.get(node.pid)?.state.nodes.find(({ pid }) => pid === node.pid)
+    // Counts of one moment stand beside each other; its own word counts where the node that was asked does not hear it.
+    const own = node.status === 'ready' ? undefined : views.get(node.pid)?.state.nodes.find(({ pid }) => pid === node.pid)
     // Whether it keeps up is for the others to say.
     return own === undefined ? node : { ...own, behind: own.behind || node.behind, behindBecause: own.behindBecause ?? node.behindBecause }
   }),

@@ -1,7 +1,7 @@
 // The state of all nodes as one of them tells it, asked again and again while somebody looks. What each of them sees for
 // itself is cluster-watch.ts.
 
-import { type ReadonlySignal, computed, signal } from '@preact/signals'
+import { type ReadonlySignal, signal } from '@preact/signals'
 import type { ClusterJson } from '../../crdt-schema/api-shapes.ts'
 import type { Api } from '../link/api.ts'
 import type { NodeAddress } from '../link/fail-over.ts'
@@ -14,8 +14,6 @@ export interface ClusterModel {
   readonly state: ReadonlySignal<ClusterJson | null>
   /** No node has answered since then. */
   readonly silentSinceMs: ReadonlySignal<number | null>
-  /** The most messages any node holds: what the others are measured by. */
-  readonly messagesMax: ReadonlySignal<number>
   /** Asks every `everyMs` until stopped. */
   show(everyMs: number): () => void
 }
@@ -33,7 +31,6 @@ export const createCluster = ({ api, clock, onNodes }: ClusterOptions): ClusterM
   return {
     state,
     silentSinceMs,
-    messagesMax: computed(() => Math.max(0, ...(state.value?.nodes.map(({ messages }) => messages ?? 0) ?? []))),
     show: (everyMs) => {
       let isShown = true
       let cancel = (): void => {}

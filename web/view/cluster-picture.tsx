@@ -89,7 +89,7 @@ export const ClusterPicture = ({ state, max, ownPid, groups, traffic }: PictureP
         )
       })}
       <Pulses state={state} places={places} gap={layout.ring + 12} traffic={traffic} />
-      {ownPid !== null && <You place={places.get(ownPid)} ring={layout.ring} width={layout.width} />}
+      {ownPid !== null && <You place={places.get(ownPid)} ring={layout.ring} width={layout.width} isAbove={layout === SMALL && (rest.get(ownPid)?.y ?? 0) > layout.height / 2} />}
       {members.map((node) => {
         const place = places.get(node.pid)
         return (
@@ -144,7 +144,7 @@ const driftApart = (rest: ReadonlyMap<number, Place>, groups: PictureProps['grou
     const length = Math.max(1, Math.hypot(away.x, away.y))
     for (const pid of pids) {
       const place = rest.get(pid)
-      if (place !== undefined) places.set(pid, { x: place.x + (away.x / length) * DRIFT, y: place.y + (away.y / length) * DRIFT * 0.6 })
+      if (place !== undefined) places.set(pid, { x: place.x + (away.x / length) * DRIFT * (width / WIDE.width), y: place.y + (away.y / length) * DRIFT * 0.6 })
     }
   }
   return places
@@ -291,18 +291,20 @@ const Star = ({ place, ring }: { place: Place | undefined; ring: number }) =>
 
 const REACH = 34
 const TAG = { width: 48, height: 40 }
+const LOW_TAG = 24
 
-/** A tag tied to the node of this page, on the side away from the others; on a move it travels to the next one. */
-const You = ({ place, ring, width }: { place: Place | undefined; ring: number; width: number }) => {
+/** A tag tied to the node of this page, on the side away from the others, or above it where there is no room beside; on a move it travels to the next one. */
+const You = ({ place, ring, width, isAbove }: { place: Place | undefined; ring: number; width: number; isAbove: boolean }) => {
   if (place === undefined) return null
   const side = place.x > width / 2 + 1 ? 1 : -1
-  const near = side * (ring + 6)
-  const far = side * (ring + REACH)
+  const tie = isAbove ? `M0 ${-ring - 4}V${-ring - 14}` : `M${side * (ring + 6)} 0H${side * (ring + REACH)}`
+  const centre = isAbove ? { x: 0, y: -ring - 14 - LOW_TAG / 2 } : { x: side * (ring + REACH + TAG.width / 2), y: 0 }
+  const height = isAbove ? LOW_TAG : TAG.height
   return (
     <g class="travels" style={{ transform: `translate(${place.x}px, ${place.y}px)` }}>
-      <path class="tie" d={`M${near} 0H${far}`} />
-      <rect class="you" x={side === 1 ? far : far - TAG.width} y={-TAG.height / 2} width={TAG.width} height={TAG.height} rx="4" />
-      <text class="youT" x={far + (side * TAG.width) / 2} y={5}>
+      <path class="tie" d={tie} />
+      <rect class="you" x={centre.x - TAG.width / 2} y={centre.y - height / 2} width={TAG.width} height={height} rx="4" />
+      <text class="youT" x={centre.x} y={centre.y + 5}>
         you
       </text>
     </g>

@@ -24,7 +24,7 @@ export const Cluster = ({ app, mail }: { app: App; mail: Mail | null }) => {
   useEffect(() => listenForPids(demo), [demo])
   const ownPid = mail?.connection.isOnline.value === true ? mail.connection.nodePid.value : null
   const groups = watch.groups.value
-  const max = cluster.messagesMax.value
+  const max = Math.max(0, ...(state?.nodes.map(({ messages }) => messages ?? 0) ?? []))
   const traffic = watch.traffic.value
   const isDemo = demo !== null && demo.nodes.value.size > 0
   return (

@@ -29,7 +29,7 @@ export const Header = ({ app, mail, page, search, onLogOut, onDelete }: FramePro
       </a>
       <Greeting class="hello">
         Hello, <b>{app.ownName.value}</b>
-        {app.reserved.value !== null && (
+        {app.reserved.value !== null && app.session.lostName.value === null && (
           <span class="small reserved">
             {' '}
             (name reserved on {app.reserved.value.on} of {app.reserved.value.of} nodes)
@@ -37,7 +37,7 @@ export const Header = ({ app, mail, page, search, onLogOut, onDelete }: FramePro
         )}
       </Greeting>
       {search === undefined ? <span class="push" /> : <Search {...search} />}
-      <Chip mail={mail} />
+      <Chip app={app} mail={mail} />
       <nav class="nav" aria-label="Pages">
         <PageLink href="/cluster" name="Cluster" isHere={page === 'cluster'} />
         <PageLink href="/settings" name="Settings" isHere={page === 'settings'} />
@@ -121,7 +121,7 @@ const CHIP_LOOKS: Record<ChipState['status'], readonly [string, IconName]> = {
   offline: ['off', 'off'],
 }
 
-const Chip = ({ mail }: { mail: Mail }) => {
+const Chip = ({ app, mail }: { app: App; mail: Mail }) => {
   const chip = mail.connection.chip.value
   const [look, icon] = CHIP_LOOKS[chip.status]
   const text = chipText(chip)
@@ -137,13 +137,13 @@ const Chip = ({ mail }: { mail: Mail }) => {
         <Icon name={icon} />
         <span>{text}</span>
       </button>
-      <ConnectionList mail={mail} />
+      <ConnectionList app={app} mail={mail} />
     </>
   )
 }
 
 /** What is behind the chip: the node, the last word from it, and everything that is only on this device. */
-const ConnectionList = ({ mail }: { mail: Mail }) => {
+const ConnectionList = ({ app, mail }: { app: App; mail: Mail }) => {
   const { connection } = mail
   const pid = connection.nodePid.value
   const lastMs = connection.lastContactMs.value
@@ -156,6 +156,14 @@ const ConnectionList = ({ mail }: { mail: Mail }) => {
         <dd>{lastMs === null ? 'not yet' : toClockSeconds(lastMs)}</dd>
         <dt>Only on this device</dt>
         <dd>{onlyHere.length}</dd>
+        {app.reserved.value !== null && (
+          <>
+            <dt>Name reserved on</dt>
+            <dd>
+              {app.reserved.value.on} of {app.reserved.value.of} nodes
+            </dd>
+          </>
+        )}
       </dl>
       {onlyHere.length > 0 && (
         <ul class="small">
