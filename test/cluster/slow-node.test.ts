@@ -25,7 +25,7 @@ slow.after(({ cluster }) => cluster.close())
 slow('[REP6] a slow disk or slow links of one node delay the others little, and it comes back', async ({ cluster, directory }) => {
   const workload = await startWorkload(cluster, { label: 's' })
   await workload.untilAcknowledged(10)
-  for (const [slowness, pid] of [['disk 1500 ms', 2], ['links 900 ms', 1]] as const) {
+  for (const [slowness, pid] of [['disk 1500 ms', 2], ['links 400 ms', 1]] as const) {
     await waitSteady(cluster)
     const { findings, writesMs, leftReady } = await playSlowness(cluster, workload, directory, slowness, pid, createRandom(slowness), SLOW_MS)
     assert.equal(findings, [])
