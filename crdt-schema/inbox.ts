@@ -228,6 +228,7 @@ const parseRecallEntry: EntryParser<MessageId> = key => {
   return rest.length > 0 || (senderText !== undefined && parseAccountId(senderText) === null) ? null : parseMessageId(messageText)
 }
 
+/** The messages here that were taken back by their senders. */
 export const readRecalled = (doc: Y.Doc): Read<Set<MessageId>> => {
   const { value, skipped } = readEntries(doc, RECALLED, parseRecallEntry)
   return { value: new Set(value.filter(id => isRecalled(doc, id))), skipped }

@@ -214,14 +214,21 @@ export const onDiff = (node: NodeState, peer: Peer, diff: Message<'diff'>): void
   if (!diff.missing) {
     const update = concat(parts)
     if (!isEmptyUpdate(update)) {
-      // A node that serves must not show what other ready nodes may lack: what it pulls, it pushes on, and waits for them [STO2, REP6].
-      if (receiveUpdate(node, peer.pid, diff.document, update, node.phase === 'ready' ? 'as-done' : 'as-received') === 'bad') return rejectLink(node, peer, 'bad-update')
+      if (receiveUpdate(node, peer.pid, diff.document, update, isForAll(node, peer) ? 'as-done' : 'as-received') === 'bad') return rejectLink(node, peer, 'bad-update')
       pull.fetched++
     }
     if (node.documents.quarantined.delete(diff.document)) log(node, 'info', 'document-restored', { document: diff.document, peer: peer.pid })
   }
   continuePull(node, peer, pull)
 }
+
+/**
+ * Whether others need what this peer gave. A node that serves must not show what other ready nodes may lack: what it pulls, it pushes on, and
+ * waits for them [STO2, REP6]. One that does not serve yet has nothing to add to what a ready peer gave, which all ready nodes hold; but
+ * what a peer gave that is not ready either, a third may lack that has pulled from both already, or from this node alone.
+ */
+const isForAll = (node: NodeState, { pid }: Peer): boolean =>
+  node.phase === 'ready' || (node.members.rows.get(pid)?.row.phase !== 'ready' && node.members.view.some((other) => other !== pid && other !== node.meta.pid))
 
 /** An update without structs and deletions: two zero bytes in V1. */
 const isEmptyUpdate = (update: Uint8Array): boolean => update.byteLength === 2 && update[0] === 0 && update[1] === 0

@@ -30,6 +30,8 @@ import type { SimProcess } from './process.ts'
 export interface Contents {
   readonly pid: Pid
   readonly documents: ReadonlyMap<DocumentName, Y.Doc>
+  /** What lies on disk and does not decode. */
+  readonly broken: readonly DocumentName[]
   /** The messages of an inbox document, parsed once however many operations are looked up in it; null: it is not held. */
   messagesOf(name: DocumentName): ReturnType<typeof readMessages> | null
 }
@@ -46,9 +48,14 @@ const operationsOf = <Kind extends Deed['kind']>(world: World, kind: Kind): Oper
 
 export const readContents = (process: SimProcess): Contents => {
   const documents = new Map<DocumentName, Y.Doc>()
+  const broken: DocumentName[] = []
   for (const [name, updates] of process.disk.contents()) {
     const doc = new Y.Doc({ guid: name })
-    doc.transact(() => updates.forEach((update: Uint8Array) => Y.applyUpdate(doc, update)))
+    try {
+      doc.transact(() => updates.forEach((update: Uint8Array) => Y.applyUpdate(doc, update)))
+    } catch {
+      broken.push(name)
+    }
     documents.set(name, doc)
   }
   const parsed = new Map<DocumentName, ReturnType<typeof readMessages>>()
@@ -60,7 +67,7 @@ export const readContents = (process: SimProcess): Contents => {
     parsed.set(name, messages)
     return messages
   }
-  return { pid: process.pid, documents, messagesOf }
+  return { pid: process.pid, documents, broken, messagesOf }
 }
 
 /** How many messages a node holds for an account, sent ones too. */
@@ -71,6 +78,7 @@ export const countMessages = ({ documents, messagesOf }: Contents, account: Acco
 export const checkWorld = (world: World, options: CheckOptions = {}): string[] => {
   const nodes = world.processes.map(readContents)
   return [
+    ...nodes.flatMap(({ pid, broken }) => broken.map(name => `K5 the disk of node ${pid} holds of ${name} what cannot be read`)),
     ...checkSends(world, nodes),
     ...checkNames(world, nodes, options),
     ...checkOwners(world, nodes, isRemovedIn),

@@ -54,11 +54,13 @@ export const createCommands = (world: World): Commands => {
       case 'drain':
         return process.drain()
       case 'wipe':
+        world.loseDisk(process)
         return process.disk.wipe()
       case 'snapshot':
         snapshots.add(process.pid)
         return process.disk.takeSnapshot()
       default:
+        world.loseDisk(process)
         return process.disk.restoreSnapshot()
     }
   }

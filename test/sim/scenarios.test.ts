@@ -7,15 +7,22 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { expandScenario, runScenario } from './scenario.ts'
+import { createObserver } from './observer.ts'
+import { type ScenarioResult, expandScenario, runScenario } from './scenario.ts'
 
 const DIRECTORY = join(process.cwd(), 'test/sim/scenarios')
 const isRecording = process.env['STARLING_RECORD'] === '1'
 const scenarios = suite('scenarios')
 
+/** With the checkers that look on while it runs. */
+const runWatched = (seed: string, text: string): ScenarioResult => {
+  const watch = createObserver({ isParted: text.includes('\nparted\n') })
+  return runScenario(text, { seed, watch, onLine: (_, line) => watch.onLine(line) })
+}
+
 const runVariants = (name: string): { readonly findings: readonly string[]; readonly transcript: string } => {
   const text = readFileSync(join(DIRECTORY, `${name}.txt`), 'utf8')
-  const results = expandScenario(text).map(({ variant, text: variantText }) => ({ variant, ...runScenario(variantText, { seed: name }) }))
+  const results = expandScenario(text).map(({ variant, text: variantText }) => ({ variant, ...runWatched(name, variantText) }))
   const transcript = results.map(result => [...(result.variant === '' ? [] : [`== ${result.variant}`]), ...result.transcript].join('\n'))
   return { findings: results.flatMap(({ variant, findings }) => findings.map(finding => `${variant} ${finding}`)), transcript: `${transcript.join('\n\n')}\n` }
 }
