@@ -15,15 +15,16 @@ const isRepeatable = (status) => status === 0 || status === 503 || status === 42
 
 /**
  * Tries `send(node, timeoutMs)` on the places in turn, from `home` on, until an answer is final.
- * Resolves to {answer, startedMs, place, tries}: `startedMs` is when the successful attempt began.
+ * Resolves to {answer, beganMs, startedMs, place, tries}: `beganMs` is when the first attempt began, `startedMs` when the successful one did.
  */
 const sendAnywhere = async ({ places, home, send, timeoutMs = ATTEMPT_TIMEOUT_MS, giveUpMs = GIVE_UP_MS }) => {
-  const deadline = performance.now() + giveUpMs
+  const beganMs = performance.now()
+  const deadline = beganMs + giveUpMs
   for (let tries = 0; ; tries++) {
     const place = places[(home + tries) % places.length]
     const startedMs = performance.now()
     const answer = await send(place, timeoutMs)
-    if (!isRepeatable(answer.status) || performance.now() > deadline) return { answer, startedMs, place, tries: tries + 1 }
+    if (!isRepeatable(answer.status) || performance.now() > deadline) return { answer, beganMs, startedMs, place, tries: tries + 1 }
     if ((tries + 1) % places.length === 0) await wait(PAUSE_BETWEEN_TRIES_MS)
   }
 }
@@ -57,7 +58,7 @@ const passwordOf = (name) => `${name} has a password`
 
 /**
  * Sends to `recipient` until stopped, one message at a time. `record.tried` holds every id with its text;
- * `record.acknowledged` those a node answered 201 for, with {startedMs, acknowledgedMs, phase, storedOn}.
+ * `record.acknowledged` those a node answered 201 for, with {beganMs, startedMs, acknowledgedMs, phase, storedOn}.
  */
 export const startSender = ({ places, home, sender, recipient, record, phaseOf, pauseMs }) => {
   let isStopped = false
@@ -68,10 +69,10 @@ export const startSender = ({ places, home, sender, recipient, record, phaseOf, 
       const text = `${sender.name} ${count++}`
       record.tried.set(id, text)
       const body = { to: [{ id: recipient.id }], text, id }
-      const { answer, startedMs } = await sendAnywhere({ places, home, send: (place, timeoutMs) => call(place, 'POST', '/api/messages', { token: sender.token, body, timeoutMs }) })
+      const { answer, beganMs, startedMs } = await sendAnywhere({ places, home, send: (place, timeoutMs) => call(place, 'POST', '/api/messages', { token: sender.token, body, timeoutMs }) })
       const acknowledgedMs = performance.now()
       const status = answer.body?.recipients?.[0]?.status
-      if (answer.status === 201 && status === 'delivered') record.acknowledged.set(id, { startedMs, acknowledgedMs, phase: phaseOf(), storedOn: answer.body.storedOn })
+      if (answer.status === 201 && status === 'delivered') record.acknowledged.set(id, { beganMs, startedMs, acknowledgedMs, phase: phaseOf(), storedOn: answer.body.storedOn })
       else record.refused.push(`${text}: ${answer.status} ${answer.code ?? status ?? ''}`)
       await wait(pauseMs)
     }

@@ -19,9 +19,10 @@ const PHASE_MS = 600
 const PHASE_ACKNOWLEDGED_MIN = 5
 const PHASE_LIMIT_MS = 20_000
 const RETURN_LIMIT_MS = 60_000
-/** What is promised: writes after the second failure, and new accounts. */
-const WRITE_GAP_MS_MAX = 1500
-const ACCOUNT_GAP_MS_MAX = 4000
+/** What is promised: writes after the second failure, and new accounts. A test on a machine that does much else gives more. */
+const PATIENCE = Number(process.env.STARLING_PATIENCE ?? 1)
+const WRITE_GAP_MS_MAX = 1500 * PATIENCE
+const ACCOUNT_GAP_MS_MAX = 4000 * PATIENCE
 
 /** Plays all orders `runs` times; resolves to the exit code. */
 export const playSix = async ({ program, runs }) => {
@@ -134,9 +135,10 @@ const playOrder = async ({ nodes, senders, first, second, index, problems, pause
     phase = next
     return killedMs
   }
+  // From the first try after the kill, or under way at it: how long the senders had paused before is theirs.
   const gapAfter = (killedMs) => {
-    const times = [...record.acknowledged.values()].filter(({ startedMs }) => startedMs >= killedMs).map(({ acknowledgedMs }) => acknowledgedMs - killedMs)
-    return times.length === 0 ? null : Math.min(...times)
+    const sent = [...record.acknowledged.values()].filter(({ startedMs }) => startedMs >= killedMs)
+    return sent.length === 0 ? null : Math.min(...sent.map(({ acknowledgedMs }) => acknowledgedMs)) - Math.max(killedMs, Math.min(...sent.map(({ beganMs }) => beganMs)))
   }
 
   await waitPhase({ record, phase: 'before' })

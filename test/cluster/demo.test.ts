@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { call, newRequestId, wait } from '../support/cluster.ts'
-import { DEMO, startDemo } from '../support/demo.ts'
+import { DEMO, PATIENT, startDemo } from '../support/demo.ts'
 
 const until = async (isTrue: () => Promise<boolean>, what: string, limitMs = 30_000): Promise<void> => {
   const deadline = Date.now() + limitMs
@@ -93,7 +93,7 @@ demo('cuts and mends links, plays all six orders on its own nodes, and adds a no
 })
 
 demo('--script six: two of three killed in all six orders, nothing acknowledged lost, doubled or invented', () => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [DEMO, '--script', 'six'], { encoding: 'utf8', timeout: 180_000 })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [DEMO, '--script', 'six'], { encoding: 'utf8', timeout: 180_000, env: PATIENT })
   assert.is(status, 0, `${stdout}\n${stderr}`)
   assert.is(stdout.match(/ yes \d+\/\d+/g)?.length, 6, stdout)
 })

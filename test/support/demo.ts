@@ -1,11 +1,15 @@
 // `npm run demo` as its user runs it, without its browser.
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { wait } from './cluster.ts'
 
 export const DEMO = join(process.env['STARLING_ROOT'] ?? process.cwd(), 'scripts/demo.mjs')
+
+/** How long a write may take after a failure is for a quiet machine to judge. */
+export const PATIENT = { ...process.env, STARLING_PATIENCE: '10' }
 
 export interface Demo {
   readonly urls: readonly string[]
@@ -19,7 +23,10 @@ export interface Demo {
 
 /** Starts the demo and waits until it has printed its URLs. */
 export const startDemo = async (directory: string): Promise<Demo> => {
-  const child: ChildProcess = spawn(process.execPath, [DEMO, '--no-open', '--data-dir', directory], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child: ChildProcess = spawn(process.execPath, [DEMO, '--no-open', '--data-dir', directory], { stdio: ['ignore', 'pipe', 'pipe'], env: PATIENT })
+  // A test that failed before Ctrl-C must not wait for a demo that nobody ends.
+  for (const part of [child, child.stdout as Socket, child.stderr as Socket]) part.unref()
+  process.once('exit', () => child.kill('SIGINT'))
   let output = ''
   child.stdout?.on('data', (bytes) => {
     output += bytes
@@ -40,6 +47,7 @@ export const startDemo = async (directory: string): Promise<Demo> => {
     page: /page +(\S+)/.exec(output)?.[1] ?? '',
     interrupt: () =>
       new Promise((resolve) => {
+        child.ref()
         child.once('exit', (code) => resolve(code))
         child.kill('SIGINT')
       }),
