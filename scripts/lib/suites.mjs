@@ -11,7 +11,7 @@ export const SUITES = [
   { name: 'units', folder: '', deadlineMs: 90_000, atOnce },
   { name: 'contract', folder: 'contract', deadlineMs: 120_000, atOnce },
   { name: 'sim', folder: 'sim', deadlineMs: 300_000, atOnce },
-  { name: 'cluster', folder: 'cluster', deadlineMs: 300_000, atOnce: 1, isReal: true },
+  { name: 'cluster', folder: 'cluster', deadlineMs: 300_000, atOnce, isReal: true },
   { name: 'attacks', folder: 'attacks', deadlineMs: 300_000, atOnce: 1, isReal: true },
   { name: 'browser', folder: 'browser', deadlineMs: 300_000, atOnce: 1, isReal: true },
 ]
