@@ -9,6 +9,7 @@ import type { Browser, Page } from 'playwright-core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type BrowserPerson, launchBrowser, openBrowserFor, readNode, seeMessage, sendMessage, sentState, signUp } from '../support/browser.ts'
+import { call } from '../support/cluster.ts'
 import { type Demo, startDemo } from '../support/demo.ts'
 import { checkLook } from '../support/page-checks.ts'
 
@@ -69,10 +70,11 @@ test('links are cut and mended: one carries on over the others, two split the cl
   await summary(page, /3 of 3 up · everything stored 3 times/).waitFor(patiently)
 })
 
-test('[16] all six orders of two failures, played from the page: nothing acknowledged is lost, and the page moves with them', async ({ ana }) => {
+test('[16] all six orders of two failures, played from the page: nothing acknowledged is lost, and the page moves with them', async ({ ana, demo }) => {
   const { page } = ana
   await page.getByRole('button', { name: 'Run all 6 failure orders' }).click()
   await page.getByText('Playing order 1 of 6').waitFor()
+  assert.is((await call(demo.control, 'POST', '/kill/0', { token: demo.token })).status, 409, 'nobody interferes with the count')
   const verdict = page.getByText(/^(All orders held|It did not hold)/)
   await verdict.waitFor({ timeout: 180_000 })
   assert.is(await verdict.innerText(), 'All orders held: nothing acknowledged was lost, doubled or invented.')

@@ -54,7 +54,7 @@ demo('starts three nodes, kills and restarts them on request, stops on Ctrl-C an
   }
 })
 
-demo('cuts and mends links, plays all six orders on its own nodes, and adds a node that is a member for good', async () => {
+demo('cuts and mends links, and adds a node that is a member for good', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'starling-demo-'))
   try {
     const first = await startDemo(directory)
@@ -70,14 +70,6 @@ demo('cuts and mends links, plays all six orders on its own nodes, and adds a no
     assert.equal((await cluster()).nodes.map(({ url }: { url: string }) => url), first.urls)
     await post('/mend/0/2')
     await until(async () => (await statesOfLinks()).join() === 'up,up,up', 'the link is up')
-
-    assert.is((await post('/six')).body.six.status, 'running')
-    assert.is((await post('/kill/0')).status, 409, 'nobody interferes with the count')
-    const six = async () => (await call(first.control, 'GET', '/state', { token: first.token })).body.six
-    await until(async () => (await six()).status === 'done', 'all orders are played', 180_000)
-    const { rows, problems } = await six()
-    assert.equal(problems, [])
-    assert.equal(rows.map(({ first, second, isGood }: { first: number; second: number; isGood: boolean }) => `${first}${second}${isGood}`), ['01true', '02true', '10true', '12true', '20true', '21true'])
 
     await post('/add')
     await until(async () => (await cluster()).nodes.filter(({ status }: { status: string }) => status === 'ready').length === 4, 'four nodes are ready', 60_000)

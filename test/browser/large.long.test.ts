@@ -1,7 +1,7 @@
 // A mailbox of 5,000 messages: how soon the list is painted from disk, how soon a key shows, what typing costs while
 // another device types into the same draft. The figures are printed; only what is far beyond the promise fails, since
 // the machine may be busy.
-// deadline: 280 s
+// deadline: 600 s
 
 import type { Browser, Page } from 'playwright-core'
 import { suite } from 'uvu'
@@ -15,7 +15,7 @@ const PROMISED_KEY_MS = 50
 const PROMISED_LIST_MS = 150
 /** A machine with other work is slower by this much at most, or something is wrong with the page. */
 const BUSY = 10
-const TYPING_MS = process.env['STARLING_LONG'] === '1' ? 60_000 : 10_000
+const TYPING_MS = 60_000
 
 const test = suite<{ cluster: Cluster; browser: Browser; ana: BrowserPerson; ben: Person }>('large')
 
