@@ -270,8 +270,10 @@ class Disk implements FakeDisk {
     return typeof target === 'number' ? `commit ${target}` : target
   }
 
+  /** Its copies too: who comes back empty has a new id, and one with the old id is no member any more [REP7]. */
   wipe(): void {
     this.#become(EMPTY)
+    this.#snapshot = EMPTY
   }
 
   takeSnapshot(): void {
