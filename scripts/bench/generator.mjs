@@ -74,15 +74,16 @@ const openCaller = async ({ url, token, to }) => {
     const length = /content-length: (\d+)/i.exec(text)
     if (length === null || text.length < end + 4 + Number(length[1])) return
     const status = Number(text.slice(9, 12))
+    const body = text.slice(end + 4)
     text = ''
-    onAnswer?.(status)
+    onAnswer?.(status, body)
   })
-  connection.on('error', () => onAnswer?.(0))
-  connection.on('close', () => onAnswer?.(0))
+  connection.on('error', () => onAnswer?.(0, ''))
+  connection.on('close', () => onAnswer?.(0, ''))
   const head = `POST /api/messages HTTP/1.1\r\nhost: ${hostname}:${port}\r\nauthorization: Bearer ${token}\r\ncontent-type: application/json\r\ncontent-length: `
   const send = (id, onDone) => {
     const body = JSON.stringify({ to: [{ id: to.id }], text: writeText(), id })
-    onAnswer = (status) => (status === 201 ? onDone() : onDone(new Error(`answered ${status}: ${text}`)))
+    onAnswer = (status, answer) => (status === 201 ? onDone() : onDone(new Error(`answered ${status}: ${answer}`)))
     connection.write(`${head}${body.length}\r\n\r\n${body}`)
   }
   return { send, socket: connection }
