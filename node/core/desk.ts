@@ -34,6 +34,8 @@ export interface Desk {
   edit<Value>(name: DocumentName, change: (doc: Y.Doc) => Value): Value
   /** Applies an update that the gate has passed to a loaded document, as coming from `client` (it is not echoed there). */
   applyUpdate(name: DocumentName, update: Uint8Array, client: number): void
+  /** Applies what was written lately and not needed so far; false while that has to wait for the next tick. */
+  applyInTime(name: DocumentName): boolean
   /** Whether `document` would answer with one, at no cost: what was written lately need not be applied for that. */
   isInMemory(name: DocumentName): boolean
   /** Whether an inbox document holds nothing at all about a message; null: not loaded. */

@@ -18,7 +18,12 @@ import { type NodeState, log } from './state.ts'
 /** Updates that a document gathers before its rows are rewritten as one; and as many as were written then, or a mailbox would be rewritten whole for each few messages. */
 const UPDATES_BEFORE_COMPACTION = 200
 const LOADS_PER_TICK_MAX = 64
-const WAKES_PER_TICK_MAX = 256
+/** What a tick may apply of what rests, counted in updates, or an event loop stands still for as long as all of it takes: half in the background, the rest for rooms. */
+const UPDATES_PER_TICK_MAX = 1_024
+/** The same while a pull or a question waits for all of it. */
+const UPDATES_FOR_PULL_MAX = 4_096
+/** Rewriting so many bytes of rows takes about as long as applying one update. */
+const BYTES_PER_UPDATE = 1_024
 const UNLOAD_EVERY_MS = 1_000
 
 /** Transaction origins. A number is the attached client the update came from. */
@@ -245,10 +250,24 @@ const wake = (node: NodeState, name: DocumentName): LoadedDocument | null => {
   return null
 }
 
+/** Applies what rests beside a document, for somebody who can wait; false, and nothing is done, if this tick has applied enough. */
+export const applyInTime = (node: NodeState, name: DocumentName): boolean => {
+  const { documents } = node
+  const resting = documents.resting.get(name)
+  if (resting === undefined) return true
+  if (documents.roomInTick <= 0) return false
+  documents.roomInTick -= resting.updates.length
+  wake(node, name)
+  return true
+}
+
+/** What has rested longest first, so that nothing rests for ever. */
 const wakeRested = (node: NodeState): void => {
-  for (const name of restedLong(node).slice(0, WAKES_PER_TICK_MAX)) {
-    const loaded = wake(node, name)
-    if (loaded !== null) compactIfLong(node, loaded)
+  for (const name of restedLong(node)) {
+    if (node.documents.roomInTick <= UPDATES_PER_TICK_MAX / 2) return
+    applyInTime(node, name)
+    const loaded = node.documents.loaded.get(name)
+    if (loaded !== undefined) compactIfLong(node, loaded)
   }
 }
 
@@ -282,14 +301,20 @@ export const dropDocuments = (node: NodeState, names: readonly DocumentName[]): 
 
 /** Each tick: applies what peers sent for documents nobody has loaded, rewrites long rows, unloads what is least used [COR5]. */
 export const tendDocuments = (node: NodeState): void => {
+  node.documents.roomInTick = UPDATES_PER_TICK_MAX
   wakeRested(node)
   loadUnapplied(node, [...node.documents.unapplied].filter((name) => !node.documents.resting.has(name)))
   unloadIdle(node)
 }
 
-/** Loads documents with unapplied updates, a bounded number at a time; those that rest in memory at once. Whether none are left. */
+/** Loads documents with unapplied updates, and applies what rests in memory, a bounded number at a time. Whether none are left. */
 export const applyInBackground = (node: NodeState): boolean => {
-  for (const name of [...node.documents.resting.keys()].slice(0, WAKES_PER_TICK_MAX)) wake(node, name)
+  let room = UPDATES_FOR_PULL_MAX
+  for (const [name, { updates }] of [...node.documents.resting]) {
+    if (room <= 0) break
+    room -= updates.length
+    wake(node, name)
+  }
   loadUnapplied(node, node.documents.unapplied)
   return node.documents.unapplied.size === 0
 }
@@ -313,18 +338,23 @@ const compactIfLong = (node: NodeState, loaded: LoadedDocument): void => {
 const compactDocument = (node: NodeState, loaded: LoadedDocument, through: number): void => {
   if (Number.isFinite(loaded.updatesSinceCompaction)) loaded.updatesCompacted += loaded.updatesSinceCompaction
   loaded.updatesSinceCompaction = 0
-  node.effects.push({ type: 'compact', document: loaded.name, state: Y.encodeStateAsUpdate(loaded.doc), through })
+  const state = Y.encodeStateAsUpdate(loaded.doc)
+  node.documents.roomInTick -= state.byteLength / BYTES_PER_UPDATE
+  node.effects.push({ type: 'compact', document: loaded.name, state, through })
 }
 
 /** Once a second at most, and only past the budget, the documents used longest ago go. */
 const unloadIdle = (node: NodeState): void => {
   const { documents, commits } = node
   if (node.now.monotonicMs - documents.unloadedMs < UNLOAD_EVERY_MS) return
+  for (const loaded of documents.loaded.values()) {
+    if (documents.roomInTick <= 0) return // the next tick goes on
+    compactIfLong(node, loaded)
+  }
   documents.unloadedMs = node.now.monotonicMs
   let bytes = 0
   const inMemory = [...documents.loaded.values(), ...[...documents.resting.values()].map(({ loaded }) => loaded)]
   for (const loaded of inMemory) bytes += documents.heads.get(loaded.name)?.bytes ?? 0
-  for (const loaded of documents.loaded.values()) compactIfLong(node, loaded)
   let excess = bytes - node.config.documentMemoryBytes
   if (excess <= 0) return
   for (const loaded of inMemory.sort((a, b) => a.usedMs - b.usedMs)) {

@@ -9,7 +9,7 @@ import type { Documents, Head, NodeState } from './state.ts'
 
 export const createDocuments = (): Documents => ({
   heads: new Map(), touches: [], loaded: new Map(), resting: new Map(), loading: new Map(), unapplied: new Set(), quarantined: new Set(),
-  byAccount: createGroups((a, b) => a === b), buckets: new Uint32Array(BUCKET_COUNT * 2), root: ZERO, bytes: 0, messages: 0, unloadedMs: 0
+  byAccount: createGroups((a, b) => a === b), buckets: new Uint32Array(BUCKET_COUNT * 2), root: ZERO, bytes: 0, messages: 0, unloadedMs: 0, roomInTick: 0
 })
 
 const addToSums = (documents: Documents, name: DocumentName, digest: Digest, sign: 'plus' | 'minus'): void => {

@@ -7,7 +7,7 @@ import { isOpenEmpty, isOverfull, latestCommit } from './commits.ts'
 import type { Desk } from './desk.ts'
 import { digestToHex, isEqualDigest, ZERO } from './digest.ts'
 import { toldUrls } from './describe.ts'
-import { applyFromClient, dropDocuments, editDocument, findDocument, insertKeys, isDirectoryDocument, isInMemory, isUnheard, pinDocument, unpinDocument } from './documents.ts'
+import { applyFromClient, applyInTime, dropDocuments, editDocument, findDocument, insertKeys, isDirectoryDocument, isInMemory, isUnheard, pinDocument, unpinDocument } from './documents.ts'
 import { clusterMs } from './cluster-time.ts'
 import { memberUrls } from './links.ts'
 import { holders, memberCount } from './members.ts'
@@ -62,6 +62,7 @@ export const createDesk = (node: NodeState): Desk => ({
   settings: (name) => findSettings(node, name) ?? findDocument(node, name)?.doc ?? null,
   edit: (name, change) => editDocument(node, name, change),
   applyUpdate: (name, update, client) => applyFromClient(node, name, update, client),
+  applyInTime: (name) => applyInTime(node, name),
   isInMemory: (name) => isInMemory(node, name),
   isUnheard: (name, id) => isUnheard(node, name, id),
   readSending: (name, update, limits) => readSending(node, name, update, limits),

@@ -96,7 +96,7 @@ export const tellRooms = (desk: Desk, clients: Clients, socket: Socket): void =>
     if (isStuffed(socket)) break
     const told = socket.toldRooms.get(name)
     if (told !== undefined && desk.monotonicMs - told.atMs < ROOM_NOTE_INTERVAL_MS) continue
-    desk.document(name) // what rests beside it is applied, or there is no digest
+    if (!desk.applyInTime(name)) continue // without what rests beside it there is no digest
     const digest = desk.digestOf(name)
     const unopened = unopenedIn(desk, clients, socket, name)
     if (digest === null || unopened === null) {

@@ -69,6 +69,8 @@ export interface Documents {
   bytes: number
   messages: number
   unloadedMs: number
+  /** How many more updates this tick may apply, or rewrite, for those who can wait. */
+  roomInTick: number
 }
 
 // ---- commits

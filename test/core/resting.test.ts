@@ -91,6 +91,32 @@ resting('[DEL2] an id that is at rest already is not delivered twice, and never 
   assert.is(new Set(roots(cores)).size, 1)
 })
 
+resting('[REP4] however much rests, a tick applies a part of it, the oldest first, until nothing rests', () => {
+  const cores = createTrio({ rateLimits: false })
+  const people = Array.from({ length: 12 }, (_, i) => signUp(cores, `person${i}`, i + 1))
+  const pages = people.map((someone, i) => openDrafts(cores, someone, i + 1))
+  const first = pages.map((page, i) => page.send(people[(i + 1) % people.length] as Someone, 'first'))
+  cores.run(4_000)
+  first.forEach((id, i) => [draftsDocument, (account: AccountId) => inboxDocument(account, messageToMonth(id))].forEach(nameOf => documents.requireDocument(cores.core(2).state, nameOf((people[i] as Someone).id))))
+  cores.run(100)
+  for (let round = 0; round < 100; round++) pages.forEach((page, i) => page.send(people[(i + 1) % people.length] as Someone, `message ${round}`))
+  const { documents: held } = cores.core(2).state
+  const restingUpdates = (): number => [...held.resting.values()].reduce((sum, { updates }) => sum + updates.length, 0)
+  const before = restingUpdates()
+  let left = before
+  let most = 0
+  for (let waitedMs = 0; left > 0; waitedMs += 50) {
+    assert.ok(waitedMs < 10_000, `${left} of ${before} still rest`)
+    cores.run(50)
+    most = Math.max(most, left - restingUpdates())
+    left = restingUpdates()
+  }
+  assert.ok(before > 3_000, `only ${before} rested`)
+  assert.ok(most <= 512 + 256, `${most} of ${before} in one tick: half of what a tick may, and the rest of one document`)
+  cores.run(4_000)
+  assert.is(new Set(roots(cores)).size, 1)
+})
+
 resting('[DOC6] a document keeps the clientID of its node when it wakes, and its clocks have no hole', () => {
   const cores = createTrio({ rateLimits: false })
   const [ann, ben] = [signUp(cores, 'ann', 1), signUp(cores, 'ben', 2)]

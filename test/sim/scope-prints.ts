@@ -17,7 +17,7 @@ const AGE_MS_MAX = 1_750
 /** Decides nothing, or follows from what is printed. */
 const UNPRINTED = new Set([
   'desk', 'directory', 'clients', 'streams', 'effects', 'config', 'loaded', 'buckets', 'touches', 'random', 'history', 'recent', 'now', 'counter', 'heartbeatMs', 'wallMs', 'wallOffsetMs', 'upSinceMs',
-  'hlc', 'startedMs', 'startedWallMs', 'observedMs', 'tickedMs', 'unloadedMs', 'upkeepMs', 'roundTripMs', 'comparedMs', 'usedMs', 'nextId', 'pidByLink', 'clientIds', 'identity', 'byJob', 'bytes', 'messages',
+  'hlc', 'startedMs', 'startedWallMs', 'observedMs', 'tickedMs', 'unloadedMs', 'roomInTick', 'upkeepMs', 'roundTripMs', 'comparedMs', 'usedMs', 'nextId', 'pidByLink', 'clientIds', 'identity', 'byJob', 'bytes', 'messages',
   'updatesSinceCompaction', 'sessions', 'url', 'version', 'nextOrder', 'nextMs', 'confirmedMs', 'agreedMs', 'dialed', 'linkSinceMs', 'dialAttempt', 'unclean'
 ])
 

@@ -85,6 +85,7 @@ export const createFakeDesk = ({ seed = 1, config = {}, epochCounter = 1 }: Fake
       return doc.transact(() => change(doc))
     },
     applyUpdate: (name, update, client) => Y.applyUpdate(open(name), update, client),
+    applyInTime: () => true,
     isInMemory: name => !unloaded.has(name),
     isUnheard: (name, id) => (unloaded.has(name) ? null : !isBroken('message-array') && !collectHeard(open(name)).has(id)),
     readSending: () => null,

@@ -108,6 +108,7 @@ export const createSocketDesk = (options: FakeDeskOptions = {}): SocketDesk => {
       const doc = watch(name)
       if (doc !== null) Y.applyUpdate(doc, update, client)
     },
+    applyInTime: () => true,
     isInMemory: (name: DocumentName) => !unloaded.has(name),
     isUnheard: (name: DocumentName, id: MessageId) => (unloaded.has(name) ? null : base.isUnheard(name, id)),
     insert: (name: DocumentName, _id: MessageId, insertions: readonly Insertion[]) =>
