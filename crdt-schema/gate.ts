@@ -258,8 +258,19 @@ const checkGrowth = (work: Work, updateBytes: number): GateCode | null => {
   return checkTexts(work, LIMITS.draftTextBytesMax * MERGE_SLACK)
 }
 
-/** Whether a map has more than `max` entries. Counting them walks over all it ever had, so that is left out where those are no more. */
-const isFuller = (map: Y.Map<unknown>, max: number): boolean => map._map.size > max && map.size > max
+/** Whether a map has more than `max` entries. Yjs counts them by walking over all it ever had, and an outbox has had every message that its owner ever sent. */
+const isFuller = (map: Y.Map<unknown>, max: number): boolean => map._map.size > max && liveKeysOf(map).size > max
+
+/** The keys of a map that has had many, counted once and then kept current. */
+const liveKeysOf = (map: Y.Map<unknown>): ReadonlySet<string> => {
+  const known = LIVE_KEYS.get(map)
+  if (known !== undefined) return known
+  const live = new Set(map.keys())
+  map.observe(({ keysChanged }) => { for (const key of keysChanged) if (map.has(key)) live.add(key); else live.delete(key) })
+  LIVE_KEYS.set(map, live)
+  return live
+}
+const LIVE_KEYS = new WeakMap<Y.Map<unknown>, ReadonlySet<string>>()
 
 const checkTexts = ({ walk, textGrowth }: Work, bytesMax: number): GateCode | null => {
   let shrinkage: ReadonlyMap<string, number> | null = null
