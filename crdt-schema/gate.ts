@@ -89,7 +89,8 @@ export interface OutboxView {
   clockOf(client: number): number
   /** Whether an entry was ever under this key; more are called known than are. */
   isKnown(key: string): boolean
-  readonly knownCount: number
+  /** Entries that may be under way now, at most. */
+  readonly liveCount: number
 }
 
 /**
@@ -100,7 +101,7 @@ export const inspectSending = (view: OutboxView, update: Uint8Array, limits: Gat
   if (update.length > limits.updateBytesMax || limits.documentBytes + update.length > limits.documentBytesMax) return null
   const read = readInsertions(update)
   if (read === null || limits.reservedClients.has(read.client) || read.clock !== view.clockOf(read.client)) return null
-  if (view.knownCount + read.count > LIMITS.outboxMax * MERGE_SLACK || !deletesOwn(read)) return null
+  if (view.liveCount + read.count > LIMITS.outboxMax * MERGE_SLACK || !deletesOwn(read)) return null
   const values = valuesOfInsertions(read)
   const entries: OutboxEntry[] = []
   for (const [i, { root, key }] of keysOfInsertions(read).entries()) {
@@ -261,8 +262,8 @@ const checkGrowth = (work: Work, updateBytes: number): GateCode | null => {
 /** Whether a map has more than `max` entries. Yjs counts them by walking over all it ever had, and an outbox has had every message that its owner ever sent. */
 const isFuller = (map: Y.Map<unknown>, max: number): boolean => map._map.size > max && liveKeysOf(map).size > max
 
-/** The keys of a map that has had many, counted once and then kept current. */
-const liveKeysOf = (map: Y.Map<unknown>): ReadonlySet<string> => {
+/** The keys of a map, gathered once and then kept current. */
+export const liveKeysOf = (map: Y.Map<unknown>): ReadonlySet<string> => {
   const known = LIVE_KEYS.get(map)
   if (known !== undefined) return known
   const live = new Set(map.keys())

@@ -28,6 +28,8 @@ export interface LoadedDocument {
 export interface RestingDocument {
   readonly loaded: LoadedDocument
   readonly updates: Uint8Array[]
+  /** How many items they add. */
+  added: number
   /** They do nothing but put entries into the outbox. */
   onlySends: boolean
   /** Where the clients that wrote them have got to. */

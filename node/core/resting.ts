@@ -6,7 +6,7 @@
 
 import * as Y from 'yjs'
 import type { OutboxEntry } from '../../crdt-schema/drafts.ts'
-import { type GateLimits, inspectSending } from '../../crdt-schema/gate.ts'
+import { type GateLimits, inspectSending, liveKeysOf } from '../../crdt-schema/gate.ts'
 import { type AccountId, type DocumentName, type MessageId, parseMessageId } from '../../crdt-schema/ids.ts'
 import { type Insertion, encodeInsertions, joinUpdates, keysOfInsertions, readInsertions } from '../../crdt-schema/insertions.ts'
 import { scanUpdate } from '../../crdt-schema/update-scan.ts'
@@ -35,7 +35,7 @@ const findResting = (node: NodeState, name: DocumentName): RestingDocument | nul
   const loaded = known?.loaded ?? documents.loaded.get(name)
   if (loaded === undefined || loaded.owner === null || node.streams.feeds.has(loaded.owner) || node.undelivered.has(name)) return null
   if (hasGap(loaded) || documents.quarantined.has(name)) return null
-  if (known === undefined) return { loaded, updates: [], onlySends: true, clocks: new Map(), sinceMs: now.monotonicMs, latestMs: now.monotonicMs }
+  if (known === undefined) return { loaded, updates: [], added: 0, onlySends: true, clocks: new Map(), sinceMs: now.monotonicMs, latestMs: now.monotonicMs }
   return known.updates.length < RESTING_UPDATES_MAX ? known : null
 }
 
@@ -67,6 +67,7 @@ export const restUpdate = (node: NodeState, name: DocumentName, update: Uint8Arr
   const isFor = isFollowed(node, resting.loaded.owner)
   if (isFor && deletes.length > 0) return false
   resting.clocks.set(client, Math.max(clockOf(resting, client), clock + count))
+  resting.added += count
   putToRest(node, resting, update, isFor || resting.loaded.heard !== null ? idsOf(keysOfInsertions(read)) : [])
   return true
 }
@@ -84,7 +85,9 @@ const restForNobody = (node: NodeState, resting: RestingDocument, update: Uint8A
   }
   for (const [client, structs] of scanned.structs) {
     const last = structs.at(-1)
-    if (last !== undefined) resting.clocks.set(client, Math.max(clockOf(resting, client), last.clock + last.length))
+    if (last === undefined) continue
+    resting.added += Math.max(0, last.clock + last.length - clockOf(resting, client))
+    resting.clocks.set(client, Math.max(clockOf(resting, client), last.clock + last.length))
   }
   putToRest(node, resting, update, idsOf(keys))
   return true
@@ -139,7 +142,7 @@ export const readSending = (node: NodeState, name: DocumentName, update: Uint8Ar
   const heard = (loaded.heard ??= collectHeard(loaded.doc))
   loaded.usedMs = node.now.monotonicMs
   return inspectSending(
-    { clockOf: (client) => clockOf(resting, client), isKnown: (key) => heard.has(key), knownCount: heard.size },
+    { clockOf: (client) => clockOf(resting, client), isKnown: (key) => heard.has(key), liveCount: liveKeysOf(loaded.doc.getMap('outbox')).size + resting.added },
     update, { ...limits, reservedClients: new Set([loaded.doc.clientID]) }
   )
 }
@@ -156,6 +159,7 @@ export const restSending = (node: NodeState, name: DocumentName, update: Uint8Ar
   const read = readInsertions(update)
   if (resting === null || read === null) return false
   resting.clocks.set(read.client, read.clock + read.count)
+  resting.added += read.count
   putToRest(node, resting, update, idsOf(keysOfInsertions(read)), client)
   logOwn(node, name, update)
   return true

@@ -6,6 +6,7 @@ import * as Y from 'yjs'
 import { addOutboxEntry, clearOutboxEntry } from '../../crdt-schema/drafts.ts'
 import { type AccountId, type DocumentName, type MessageId, type Millis, draftsDocument, inboxDocument, messageToMonth, mintMessageId, mintRequestId, parseAccountId } from '../../crdt-schema/ids.ts'
 import { readMessages, readReceiptsOf } from '../../crdt-schema/inbox.ts'
+import { LIMITS } from '../../crdt-schema/limits.ts'
 import { type ServerNote, decodeServerNote, encodeSyncStep2, encodeUpdate } from '../../crdt-schema/wire.ts'
 import { digestToHex } from '../../node/core/digest.ts'
 import * as documents from '../../node/core/documents.ts'
@@ -89,6 +90,26 @@ resting('[DEL2] an id that is at rest already is not delivered twice, and never 
   assert.equal([...inbox.values()].map(({ text }) => text).sort(), ['an answer', 'hello', 'second', 'third'])
   assert.ok(readReceiptsOf(read(cores, 2, homeOf(ben, id)), second, ann.id)['delivered'] === undefined)
   assert.is(new Set(roots(cores)).size, 1)
+})
+
+resting('[REP4] who has sent thousands of messages is served no slower than who has sent one', () => {
+  const cores = createTrio({ rateLimits: false })
+  const [ann, ben] = [signUp(cores, 'ann', 1), signUp(cores, 'ben', 2)]
+  const page = openDrafts(cores, ann, 1)
+  const old = Array.from({ length: LIMITS.outboxMax * 2 }, (_, i) => mintMessageId((cores.core(0).state.desk.clusterMs + i) as Millis, new Uint8Array(10)))
+  for (let at = 0; at < old.length; at += 200) {
+    page.doc.transact(() => { for (const id of old.slice(at, at + 200)) page.send(ben, 'old', id) })
+    cores.run(100)
+    page.doc.transact(() => { for (const id of old.slice(at, at + 200)) page.clear(id) })
+  }
+  cores.run(4_000)
+  page.send(ben, 'first') // and the page is told of its rooms, which looks at them
+  let transactions = 0
+  read(cores, 0, draftsDocument(ann.id)).on('afterTransaction', () => void transactions++)
+  const before = settled(page)
+  page.send(ben, 'new')
+  assert.is(settled(page), before + 1, 'acknowledged')
+  assert.is(transactions, 0, 'and it rests')
 })
 
 resting('[REP4] however much rests, a tick applies a part of it, the oldest first, until nothing rests', () => {

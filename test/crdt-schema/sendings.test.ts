@@ -17,7 +17,7 @@ const VALUE = ['ann', [['b'.repeat(32), 'ben']], 'hello', 1_780_000_000_000]
 
 const shortWay = (doc: Y.Doc, update: Uint8Array, limits: GateLimits = DEFAULT_GATE_LIMITS): ReturnType<typeof inspectSending> => {
   const known = new Set(doc.getMap('outbox')._map.keys())
-  return inspectSending({ clockOf: client => Y.getState(doc.store, client), isKnown: key => known.has(key), knownCount: known.size }, update, limits)
+  return inspectSending({ clockOf: client => Y.getState(doc.store, client), isKnown: key => known.has(key), liveCount: known.size }, update, limits)
 }
 
 const idOf = (random: ReturnType<typeof createRandom>) => mintMessageId(1_780_000_000_000 as Millis, random.bytes(10))
@@ -85,7 +85,7 @@ sendings('[SYN5] what is not sure to be a good sending is left to the long way',
   assert.is(shortWay(doc, good, { ...DEFAULT_GATE_LIMITS, reservedClients: new Set([page]) }), null, 'under an id of the node')
   assert.is(shortWay(doc, good, { ...DEFAULT_GATE_LIMITS, updateBytesMax: good.length - 1 }), null, 'a large one')
   assert.is(shortWay(doc, good, { ...DEFAULT_GATE_LIMITS, documentBytes: LIMITS.draftsDocumentBytesMax }), null, 'a full document')
-  assert.is(inspectSending({ clockOf: () => 1, isKnown: () => false, knownCount: LIMITS.outboxMax * 2 }, good, DEFAULT_GATE_LIMITS), null, 'a full outbox')
+  assert.is(inspectSending({ clockOf: () => 1, isKnown: () => false, liveCount: LIMITS.outboxMax * 2 }, good, DEFAULT_GATE_LIMITS), null, 'a full outbox')
 })
 
 sendings.run()
