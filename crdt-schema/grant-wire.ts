@@ -14,7 +14,7 @@ const grant = v.variant('kind', [
   v.looseObject({ kind: v.literal('change-account'), requestId, accountId, shownName: v.nullable(text), nameKey: v.nullable(text), passwordHash: v.nullable(text), keepSession: v.nullable(text) }),
   v.looseObject({ kind: v.literal('grant-session'), requestId, accountId, takeOver: v.boolean(), session }),
   v.looseObject({ kind: v.literal('remove-account'), requestId, accountId }),
-  v.looseObject({ kind: v.literal('admit-member'), requestId, pid: v.nullable(number), nodeId: text, url: text }),
+  v.looseObject({ kind: v.literal('admit-member'), requestId, pid: v.nullable(number), nodeId: text, url: text, taken: v.exactOptional(v.array(number)) }),
   v.looseObject({ kind: v.literal('remove-member'), requestId, nodeId: text })
 ])
 

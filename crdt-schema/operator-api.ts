@@ -1,11 +1,14 @@
 // The calls of whoever runs the nodes: `account`, `members`, `doctor` and `backup` speak them to a node on the same machine.
+// `serve --join` asks for its pid by one of them, from its own machine.
 // Not part of the HTTP API: a person's token opens none of them, and none is reachable without a proof of the cluster's secret
-// (node/adapters/http-operator.ts). The node and its own command line share them, so they may change with any version.
+// (node/adapters/http-operator.ts). The node and its own command line share them, so they may change with any version; but a node
+// that joins may be of another version than the cluster, so 'operator-admit-member' may only grow.
 
 import * as v from 'valibot'
 import { type AnswerFrom, type CallDefinition, type FieldsFrom, NOTHING, NO_CONTENT, json } from './api-tables.ts'
 import * as shapes from './api-shapes.ts'
 import { parseNodeId, toDocumentName } from './ids.ts'
+import { LIMITS } from './limits.ts'
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0))
 /** Text that its one parser takes, branded by it. */
@@ -77,6 +80,11 @@ export const OPERATOR_CALLS = {
     method: 'DELETE', path: '/operator/members/:nodeId', summary: 'Let a data directory never join again', token: 'needed',
     params: v.strictObject({ nodeId }), query: NOTHING, body: null,
     success: NO_CONTENT, codes: ['no-such-member', 'member-up', 'no-coordinator']
+  },
+  'operator-admit-member': {
+    method: 'POST', path: '/operator/admissions', summary: 'Make an empty data directory a member under a pid of its own', token: 'needed',
+    params: NOTHING, query: NOTHING, body: v.strictObject({ nodeId, url: v.pipe(v.string(), v.url(), v.regex(/^https?:/), v.maxLength(LIMITS.urlCharactersMax)) }),
+    success: json(200, v.strictObject({ pid: count, nodes: v.array(v.strictObject({ pid: count, url: v.string() })) })), codes: ['cluster-full', 'removed', 'no-coordinator']
   },
   'operator-list-documents': {
     method: 'GET', path: '/operator/documents', summary: 'Names of documents below a prefix', token: 'needed',

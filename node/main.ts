@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import packageJson from '../package.json' with { type: 'json' }
+import { mintNodeId } from '../crdt-schema/ids.ts'
 import { FRAMES_NEWEST } from '../crdt-schema/link-stream.ts'
 import { PEER_PROTOCOL } from '../crdt-schema/peer-wire.ts'
 import { createHealth } from './adapters/http-health.ts'
@@ -14,7 +15,7 @@ import { createHttpApi } from './adapters/http-api.ts'
 import { LIMITS_OFF, createHttpLimits } from './adapters/http-limits.ts'
 import { createHttpOperator } from './adapters/http-operator.ts'
 import { type HttpServer, createHttpServer } from './adapters/http-server.ts'
-import { hasAside, moveAside } from './adapters/level-directory.ts'
+import { hasAside, keepNodeId, moveAside } from './adapters/level-directory.ts'
 import { openLevelStore } from './adapters/level-store.ts'
 import { createMetrics } from './adapters/metrics.ts'
 import { DEFAULT_PARAMETERS, createPasswords, parseParameters } from './adapters/passwords.ts'
@@ -26,7 +27,7 @@ import { createLinks } from './adapters/ws-links.ts'
 import { account } from './cli/account.ts'
 import { backup, restore, verify } from './cli/backup.ts'
 import { readCommand } from './cli/command.ts'
-import { EXIT, Exit, addressInUse, bugFound, diskFailed, storeRefused, usageError } from './cli/errors.ts'
+import { EXIT, Exit, addressInUse, bugFound, diskFailed, isPortFree, storeRefused, usageError } from './cli/errors.ts'
 import { doctor } from './cli/doctor.ts'
 import { findCopy } from './cli/copies.ts'
 import { joinCluster } from './cli/joining.ts'
@@ -38,7 +39,7 @@ import { status } from './cli/status.ts'
 import { createTerminal } from './cli/terminal.ts'
 import { describe, describeReplication, readiness } from './core/describe.ts'
 import type { Event } from './core/events.ts'
-import { createNode, step } from './core/node.ts'
+import { createNode, readStoredPid, step } from './core/node.ts'
 import { type Store, StoreRefused } from './core/ports.ts'
 import { type Hands, createRuntime } from './runtime.ts'
 
@@ -46,15 +47,16 @@ const VERSION = packageJson.version
 const { env } = process
 
 /** Puts a node together and starts it. `onEnd` is called once, when the process may end. */
-const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise<RunningNode> => {
-  const { config, dataDir } = settings
+const startNode = async (asked: Settings, onEnd: (end: End) => void): Promise<RunningNode> => {
+  const { dataDir } = asked
   const shown = showPath(dataDir)
-  const { log, flush } = createLog({ level: settings.logLevel, format: settings.logFormat, node: String(config.pid ?? 'new') })
-  process.on('exit', flush)
-  const tls = await openTls(settings)
+  const tls = await openTls(asked)
+  const store = await openStore(asked, openLog(asked))
+  const settings = await join(asked, store)
+  const { config } = settings
+  const log = openLog(settings)
   let { secrets } = settings
   const readSecrets = (): readonly Uint8Array[] => secrets
-  const store = await openStore(settings, log)
 
   const node = createNode()
   const emit = (event: Event): void => runtime.feed(event)
@@ -141,7 +143,29 @@ const startNode = async (settings: Settings, onEnd: (end: End) => void): Promise
   // What was moved aside is on other nodes: an empty directory in its place must not begin a cluster of its own.
   runtime.start({ ...config, bootstrap: config.bootstrap && !(await hasAside(dataDir)) }, randomBytes(32))
   log('info', 'node-started', { url: config.url, dataDir: shown, version: VERSION })
-  return { isReady: () => readiness(node).ready, drain: () => runtime.feed({ type: 'drain' }), reload: () => void reload().catch((error: Error) => log('error', 'reload-failed', { err: error.message })) }
+  return { settings, isReady: () => readiness(node).ready, drain: () => runtime.feed({ type: 'drain' }), reload: () => void reload().catch((error: Error) => log('error', 'reload-failed', { err: error.message })) }
+}
+
+const openLog = ({ logLevel, logFormat, config }: Settings): ReturnType<typeof createLog>['log'] => {
+  const { log, flush } = createLog({ level: logLevel, format: logFormat, node: String(config.pid ?? 'new') })
+  process.on('exit', flush)
+  return log
+}
+
+/** The settings of a node that joins, which its directory and the cluster complete; a store that will not be used is closed again. */
+const join = async (settings: Settings, store: Store): Promise<Settings> => {
+  const { state } = store
+  const { host, port, dataDir, config } = settings
+  const pid = readStoredPid(state.meta)
+  const isEmpty = state.lastCommit === 0 && state.heads.length === 0
+  try {
+    // Before a pid is granted, or the node would be a member that cannot start.
+    if (config.joinUrl !== null && !(await isPortFree(port, host))) throw await addressInUse(host, port, config.url)
+    return await joinCluster(settings, { pid, isEmpty, keepNodeId: () => keepNodeId(dataDir, mintNodeId(randomBytes(16))) })
+  } catch (error) {
+    await store.close()
+    throw error
+  }
 }
 
 const openTls = async ({ tls, dataDir, config }: Settings): Promise<TlsCertificate | null> => {
@@ -232,8 +256,7 @@ const main = async (): Promise<number> => {
     case 'doctor':
       return doctor(command.args, env, createTerminal())
     case 'serve': {
-      const settings = await joinCluster(createSettings(readOptions(command.args, env), env, VERSION))
-      const end = await serve(settings, startNode, say)
+      const end = await serve(createSettings(readOptions(command.args, env), env, VERSION), startNode, say)
       if (end.code === EXIT.done) say(end.message)
       else process.stderr.write(`${end.message}\n`)
       return end.code

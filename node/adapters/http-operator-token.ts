@@ -4,12 +4,19 @@
 //   transcript = ["starling operator 1", method, host, path and query, sha-256 of the body, time, nonce] as JSON
 //
 // A proof holds for one request, to one address, once, for a minute: who overhears it can do nothing with it.
+//
+// An answer that comes from another machine is proven back, since who sits in between must not be able to make one up:
+//
+//   Starling-Proof: <HMAC-SHA-256(secret, transcript), 64 hex> …, one for each secret that holds
+//   transcript = ["starling operator answer 1", the request's Authorization, status, sha-256 of the body] as JSON
+//
 // Keeps [COR3]: nonces are kept only while their proofs would hold, and their number is bounded.
 
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 
 const SCHEME = 'Starling-Operator'
 const TRANSCRIPT_NAME = 'starling operator 1'
+const ANSWER_TRANSCRIPT_NAME = 'starling operator answer 1'
 const PROOF_MS = 60_000
 const NONCES_MAX = 100_000
 
@@ -26,6 +33,13 @@ export interface OperatorRequest {
 export const signOperatorRequest = (secret: Uint8Array, request: OperatorRequest, nowMs: number): string => {
   const nonce = randomBytes(16).toString('hex')
   return `${SCHEME} ${nowMs} ${nonce} ${mac(secret, request, nowMs, nonce).toString('hex')}`
+}
+
+export interface ProvenAnswer {
+  /** As the request had it. */
+  readonly authorization: string
+  readonly status: number
+  readonly body: Uint8Array
 }
 
 export type ProofOutcome = 'proven' | 'missing' | 'wrong' | 'stale' | 'repeated'
@@ -51,6 +65,20 @@ export const createOperatorGate = (readSecrets: () => readonly Uint8Array[]): ((
     return 'proven'
   }
 }
+
+/** The header that proves an answer to a request that was proven, by each of these secrets. */
+export const proveAnswer = (secrets: readonly Uint8Array[], answer: ProvenAnswer): string => secrets.map(secret => answerMac(secret, answer).toString('hex')).join(' ')
+
+/** Whether an answer was given by somebody who holds one of these secrets, to this very request. */
+export const isAnswerProven = (secrets: readonly Uint8Array[], answer: ProvenAnswer, header: string): boolean => {
+  const sent = header.split(' ').filter(text => /^[0-9a-f]{64}$/.test(text)).map(text => Buffer.from(text, 'hex'))
+  return secrets.some(secret => sent.some(one => timingSafeEqual(one, answerMac(secret, answer))))
+}
+
+const answerMac = (secret: Uint8Array, { authorization, status, body }: ProvenAnswer): Buffer =>
+  createHmac('sha256', secret)
+    .update(JSON.stringify([ANSWER_TRANSCRIPT_NAME, authorization, status, createHash('sha256').update(body).digest('hex')]))
+    .digest()
 
 const mac = (secret: Uint8Array, { method, host, url, body }: OperatorRequest, timeMs: number, nonce: string): Buffer =>
   createHmac('sha256', secret)

@@ -1,4 +1,5 @@
 // The calls of whoever runs the nodes, at /operator/…: only from the same machine, and only with a proof of the cluster's secret.
+// One is asked from other machines, by a node that joins: its answer is proven back.
 // Refuses to know what the calls do. To everybody else these addresses do not exist.
 // Keeps [COR3] (open calls are bounded) and [COR4] (every failure is a problem with a stable code).
 
@@ -9,12 +10,14 @@ import { OPERATOR_CALLS, type OperatorCall, type OperatorCallType } from '../../
 import type { CallId, Effect, Event } from '../core/events.ts'
 import { faultOf, readQuery, refuseMethod, writeJson, writeProblem } from './http-api.ts'
 import { parseBody, readBytes } from './http-body.ts'
-import { type ProofOutcome, createOperatorGate } from './http-operator-token.ts'
+import { type ProofOutcome, createOperatorGate, proveAnswer } from './http-operator-token.ts'
 import { createRoutes } from './http-routes.ts'
 import type { RequestHandler } from './http-server.ts'
 
 const OPEN_CALLS_MAX = 64
 const PREFIX = '/operator/'
+/** Asked by a node that is no member yet. Made again it gives the same, so nothing is won by repeating what was overheard. */
+const ASKED_FROM_AFAR: OperatorCallType = 'operator-admit-member'
 
 const WHY = {
   missing: 'Give a proof of the cluster secret: the commands of node.js do.',
@@ -27,7 +30,7 @@ export interface HttpOperatorOptions {
   /** The cluster's that hold now, the preferred one first. */
   readonly readSecrets: () => readonly Uint8Array[]
   readonly emit: (event: Event) => void
-  readonly log: (level: 'info' | 'warn' | 'error', event: string, fields: Readonly<Record<string, string>>) => void
+  readonly log: (level: 'debug' | 'info' | 'warn' | 'error', event: string, fields: Readonly<Record<string, string>>) => void
   readonly checksResponses: boolean
 }
 
@@ -39,6 +42,7 @@ export interface HttpOperator {
 
 interface OpenCall {
   readonly type: OperatorCallType
+  readonly authorization: string
   readonly response: ServerResponse
 }
 
@@ -57,7 +61,8 @@ export const createHttpOperator = ({ readSecrets, emit, log, checksResponses }: 
     const { method = 'GET', url = '', headers } = request
     const proof = checkProof(headers.authorization, { method, host: headers.host ?? '', url, body: bytes.value }, Date.now())
     if (proof !== 'proven') {
-      log('warn', 'operator-refused', { call: type, reason: proof })
+      // From afar anybody may try, as often as he likes: that is no reason to fill a disk.
+      log(isSameMachine(request) ? 'warn' : 'debug', 'operator-refused', { call: type, reason: proof })
       return writeProblem(response, 'unauthorized', { detail: WHY[proof] })
     }
     const query = readQuery(url)
@@ -68,7 +73,7 @@ export const createHttpOperator = ({ readSecrets, emit, log, checksResponses }: 
     if (calls.size >= OPEN_CALLS_MAX) return writeProblem(response, 'busy')
     if (method !== 'GET' && type !== 'operator-read-documents') log('info', 'operator', { call: type })
     const call = --lastCall
-    calls.set(call, { type, response })
+    calls.set(call, { type, authorization: headers.authorization ?? '', response })
     response.on('close', () => {
       if (calls.delete(call)) emit({ type: 'request-aborted', call })
     })
@@ -81,7 +86,8 @@ export const createHttpOperator = ({ readSecrets, emit, log, checksResponses }: 
       response.setHeader('Cache-Control', 'no-store')
       const method = request.method ?? 'GET'
       // Not left to whoever shows pages: an unknown path is the page to them, with status 200.
-      const route = isSameMachine(request) ? findRoute(method, path) : ({ status: 'no-path' } as const)
+      const found = findRoute(method, path)
+      const route = isSameMachine(request) || (found.status === 'found' && found.type === ASKED_FROM_AFAR && request.headers.origin === undefined) ? found : ({ status: 'no-path' } as const)
       if (route.status === 'no-path') writeProblem(response, 'not-found')
       else if (route.status === 'no-method') refuseMethod(method, route.allowed, response)
       else {
@@ -105,6 +111,7 @@ export const createHttpOperator = ({ readSecrets, emit, log, checksResponses }: 
         return true
       }
       if (retryAfterSeconds !== null) entry.response.setHeader('Retry-After', retryAfterSeconds)
+      if (entry.type === ASKED_FROM_AFAR) entry.response.setHeader('Starling-Proof', proveAnswer(readSecrets(), { authorization: entry.authorization, status, body: Buffer.from(JSON.stringify(body)) }))
       writeJson(entry.response, status, body)
       return true
     }

@@ -5,11 +5,14 @@
 import { existsSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readFile, readdir, rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { type NodeId, parseNodeId } from '../../crdt-schema/ids.ts'
 import { StoreRefused } from '../core/ports.ts'
 import { isCorruption } from './level-rows.ts'
 
 const MARK = 'STARLING'
 const FORMAT = 1
+/** Beside the mark, in a directory that joined without a pid. */
+const NODE_ID = 'NODE-ID'
 /** Left by a run that LevelDB ended, for the next start. */
 const DAMAGED = 'DAMAGED'
 /** What a new file system brings along. */
@@ -70,15 +73,28 @@ const readFormat = async (directory: string): Promise<number> => {
   throw new StoreRefused('unreadable', `${join(directory, MARK)} is damaged, so the format of the data is unknown. Restore that file ({"format":${FORMAT}}) if the data is of this version, or move the directory away.`)
 }
 
-/** Whole or not at all: a crash leaves either no mark or a good one. */
-const writeMark = async (directory: string): Promise<void> => {
+const writeMark = (directory: string): Promise<void> => writeWhole(directory, MARK, `${JSON.stringify({ format: FORMAT })}\n`)
+
+/**
+ * The id under which an empty directory of ours asks to be a member, from `fresh` on: asking again, after a crash or a lost answer, is
+ * asking for the same [REP7].
+ */
+export const keepNodeId = async (directory: string, fresh: NodeId): Promise<NodeId> => {
+  const kept = parseNodeId((await readFile(join(directory, NODE_ID), 'utf8').catch(() => '')).trim())
+  if (kept !== null) return kept
+  await writeWhole(directory, NODE_ID, `${fresh}\n`)
+  return fresh
+}
+
+/** Whole or not at all: a crash leaves either no file of that name or a good one. */
+const writeWhole = async (directory: string, name: string, content: string): Promise<void> => {
   try {
-    const fresh = join(directory, `${MARK}.new`)
+    const fresh = join(directory, `${name}.new`)
     await withFile(fresh, 'w', async (file) => {
-      await file.writeFile(`${JSON.stringify({ format: FORMAT })}\n`)
+      await file.writeFile(content)
       await file.sync()
     })
-    await rename(fresh, join(directory, MARK))
+    await rename(fresh, join(directory, name))
     if (process.platform !== 'win32') await withFile(directory, 'r', (file) => file.sync())
   } catch (error) {
     throw unreadable(directory, error)

@@ -39,12 +39,17 @@ export interface Request {
   readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
   readonly timeoutMs: number
+  /** Leave out who vouches for the certificate: the secret, or nothing at all, says who answers. */
+  readonly takesAnyCertificate?: boolean
 }
 
 export interface Answer {
   readonly status: number
+  readonly bytes: Buffer
   /** What JSON.parse made of it; null if it is none. */
   readonly body: unknown
+  /** The header `Starling-Proof`. */
+  readonly proof: string
 }
 
 /** Asks the addresses in turn; resolves to the first answer, whatever it says. Throws an Exit if nobody answers. */
@@ -52,7 +57,7 @@ export const askFirst = async (urls: readonly string[], toRequest: (host: string
   let reason = ''
   for (const url of urls) {
     try {
-      return { url, answer: await send(url, toRequest(new URL(url).host)) }
+      return { url, answer: await askOnce(url, toRequest(new URL(url).host)) }
     } catch (error) {
       reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message
     }
@@ -63,12 +68,13 @@ export const askFirst = async (urls: readonly string[], toRequest: (host: string
   throw new Exit(EXIT.failed, `No node answers at ${urls.join(', ')} (${reason}). ${remedy}`)
 }
 
-const send = (url: string, { method, path, headers, body, timeoutMs }: Request): Promise<Answer> =>
+/** Asks one address; rejects if nobody answers there. */
+export const askOnce = (url: string, { method, path, headers, body, timeoutMs, takesAnyCertificate = false }: Request): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const { protocol, hostname, host, port } = new URL(url)
     const options: RequestOptions & { rejectUnauthorized?: boolean } = { method, path, hostname: hostname.replace(/^\[|\]$/g, ''), port, timeout: timeoutMs, headers: { host, ...headers, 'content-length': body.length } }
     // Nobody sits between two ends of a loopback, and a certificate that the node made itself is vouched for by nobody.
-    if (protocol === 'https:' && /^(localhost|127\.|\[::1\])/.test(hostname)) options.rejectUnauthorized = false
+    if (protocol === 'https:' && (takesAnyCertificate || /^(localhost|127\.|\[::1\])/.test(hostname))) options.rejectUnauthorized = false
     const request = (protocol === 'https:' ? httpsRequest : httpRequest)(options, response => {
       const chunks: Buffer[] = []
       let bytes = 0
@@ -78,7 +84,10 @@ const send = (url: string, { method, path, headers, body, timeoutMs }: Request):
         else chunks.push(chunk)
       })
       response.on('error', reject)
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: parseJson(Buffer.concat(chunks)) }))
+      response.on('end', () => {
+        const answered = Buffer.concat(chunks)
+        resolve({ status: response.statusCode ?? 0, bytes: answered, body: parseJson(answered), proof: String(response.headers['starling-proof'] ?? '') })
+      })
     })
     request.on('timeout', () => request.destroy(new Error('no answer in time')))
     request.on('error', reject)

@@ -31,7 +31,7 @@ export const diskFailed = (dataDir: string, error: Error): Exit => {
 export const bugFound = (error: Error): Exit =>
   new Exit(EXIT.failed, `Stopped: a bug (${error.message}). Nothing acknowledged was lost. Start again, and report the stack in the log.`)
 
-const isPortFree = (port: number, host: string): Promise<boolean> =>
+export const isPortFree = (port: number, host: string): Promise<boolean> =>
   new Promise(resolve => {
     const probe = createServer()
     probe.once('error', () => resolve(false))

@@ -12,6 +12,8 @@ export interface End {
 
 /** A running node, as the process sees it. */
 export interface RunningNode {
+  /** As it started: with the pid and the members that a node which joins was told. */
+  readonly settings: Settings
   readonly isReady: () => boolean
   /** Hands over and stops; the end is told by `onEnd`. */
   readonly drain: () => void
@@ -33,7 +35,7 @@ export const serve = async (settings: Settings, startNode: StartNode, say: (line
     onEnd = resolve
   })
   const node = await startNode(settings, end => onEnd(end))
-  for (const line of describeStart(settings)) say(line)
+  for (const line of describeStart(node.settings)) say(line)
 
   const ready = setInterval(() => {
     if (!node.isReady()) return
@@ -69,7 +71,7 @@ export const describeStart = ({ config, dataDir }: Settings): readonly string[] 
   const others = [...config.peers].filter(([pid]) => pid !== config.pid).map(([pid, url]) => `${pid} = ${url}`)
   const peers = config.joinUrl !== null ? `joining through ${config.joinUrl}` : others.length === 0 ? 'none, this node is alone' : others.join(', ')
   return [
-    `Starling ${config.version}, ${config.pid === null ? 'a new node' : `node ${config.pid}`}: ${config.url}`,
+    `Starling ${config.version}, node ${config.pid}: ${config.url}`,
     `Data:  ${showPath(dataDir)}`,
     `Peers: ${peers}`
   ]

@@ -2,11 +2,13 @@
 // Knows nothing of flags, files or environment: node/cli makes a Config from those.
 
 import { assert } from '../../crdt-schema/prelude.ts'
-import type { Pid } from '../../crdt-schema/ids.ts'
+import type { NodeId, Pid } from '../../crdt-schema/ids.ts'
 
 export interface Config {
   /** null: joining, to be granted one. */
   readonly pid: Pid | null
+  /** Of an empty directory that was granted its pid under this id [REP7]; null: made at the first start. */
+  readonly nodeId: NodeId | null
   /** Addresses by pid, this node's own included. */
   readonly peers: ReadonlyMap<Pid, string>
   /** What browsers and peers are told. */
@@ -53,6 +55,7 @@ export interface Config {
 }
 
 export const DEFAULTS = {
+  nodeId: null,
   bootstrap: false,
   bootstrapMs: 2_000,
   joinUrl: null,

@@ -92,7 +92,7 @@ export type Grant =
   | { readonly kind: 'change-account'; readonly requestId: RequestId; readonly accountId: AccountId; readonly shownName: string | null; readonly nameKey: NameKey | null; readonly passwordHash: string | null; readonly keepSession: SessionId | null }
   | { readonly kind: 'grant-session'; readonly requestId: RequestId; readonly accountId: AccountId; readonly takeOver: boolean; readonly session: SessionSeed; readonly provedHash: string /* the hash that the password fitted: must still be in force */; readonly rehash: string | null /* to put in its place */ }
   | { readonly kind: 'remove-account'; readonly requestId: RequestId; readonly accountId: AccountId }
-  | { readonly kind: 'admit-member'; readonly requestId: RequestId; readonly pid: Pid | null; readonly nodeId: NodeId; readonly url: string }
+  | { readonly kind: 'admit-member'; readonly requestId: RequestId; readonly pid: Pid | null; readonly nodeId: NodeId; readonly url: string; readonly taken?: readonly Pid[] /* that have an address in --peers of the node that asks */ }
   | { readonly kind: 'remove-member'; readonly requestId: RequestId; readonly nodeId: NodeId }
 
 /** JSON-able; `code` of a refusal is the HTTP problem's code. */

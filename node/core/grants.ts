@@ -269,13 +269,15 @@ const judgeAdmission = (desk: Desk, grant: GrantOf<'admit-member'>): Judgement =
   return pidFor(desk, grant) === null ? fail('cluster-full') : ALLOWED
 }
 
-/** The pid a node asks for, or has, or the lowest nobody has; null when the cluster is full. */
+/**
+ * The pid a node asks for, or has, or the lowest nobody has or had; null when there is none. What was removed may stand in somebody's
+ * `--peers` for ever, and what stands there may be switched on at any time: neither is given away.
+ */
 const pidFor = (desk: Desk, grant: GrantOf<'admit-member'>): Pid | null => {
   const held = desk.directory.memberOf(grant.nodeId)
   if (grant.pid !== null) return grant.pid
   if (held !== null) return held.pid
-  const taken = new Set<Pid>([...desk.config.peers.keys(), ...desk.directory.members().filter(member => !member.removed).map(member => member.pid)])
-  if (taken.size >= LIMITS.nodesMax) return null
+  const taken = new Set<Pid>([...desk.config.peers.keys(), ...desk.directory.members().map(member => member.pid), ...desk.nodes.map(({ pid }) => pid), ...(grant.taken ?? [])])
   for (let number = 0; number < LIMITS.nodesMax; number++) {
     const pid = parsePid(number)
     if (pid !== null && !taken.has(pid)) return pid
@@ -286,7 +288,8 @@ const pidFor = (desk: Desk, grant: GrantOf<'admit-member'>): Pid | null => {
 const applyAdmission = (desk: Desk, grant: GrantOf<'admit-member'>, stamp: GrantStamp): GrantOutcome => {
   const pid = pidFor(desk, grant)
   assert(pid !== null, 'admitted a node without a pid')
-  const replaced = desk.directory.members().filter(member => member.pid === pid && member.nodeId !== grant.nodeId)
+  // A granted pid is nobody's, but for one that both sides of a split granted: of those two none may remove the other by asking again.
+  const replaced = grant.pid === null ? [] : desk.directory.members().filter(member => member.pid === pid && member.nodeId !== grant.nodeId)
   desk.edit(MEMBERS_DOCUMENT, doc => {
     addMember(doc, { pid, nodeId: grant.nodeId, url: grant.url, hlc: stamp.hlc })
     for (const member of replaced) removeMember(doc, member.nodeId, stamp.hlc)

@@ -1,7 +1,7 @@
 // The machine: one event in, effects out, and nothing else [COR1]. Alone knows all the machines beside it and the order in which they act.
 // Keeps [LIV3] (suspicion at the entry of every event), [STO1] and [REP4] (one record, one frame per peer and turn), [COR4] (a failed write ends the node).
 
-import { type Hlc, NO_EPOCH, mintNodeId } from '../../crdt-schema/ids.ts'
+import { type Hlc, NO_EPOCH, type Pid, mintNodeId } from '../../crdt-schema/ids.ts'
 import { isBroken } from '../../crdt-schema/mutation.ts'
 import { assert, unreachable } from '../../crdt-schema/prelude.ts'
 import * as catchUp from './catch-up.ts'
@@ -89,12 +89,15 @@ const start = (node: NodeState, { config, stored, seed }: Extract<Event, { type:
   pinDirectory(node)
 }
 
+/** Whose directory this state is from; null: nobody's yet. */
+export const readStoredPid = (meta: string | null): Pid | null => (meta === null ? null : (JSON.parse(meta) as Meta).pid)
+
 /** The state of the run before, or that of an empty directory; the boot is raised before any network [DOC6]. */
 const restoreMeta = (node: NodeState, text: string | null): Meta => {
   const { config } = node
   if (text === null) {
     assert(config.pid !== null, 'a node without a pid must be granted one first')
-    return { pid: config.pid, nodeId: mintNodeId(randomBytes(node, 16)), boot: 1, clusterId: null, promised: NO_EPOCH, hlc: 0 as Hlc, lastView: [], tentative: [], held: {}, roleLostMs: [], agreedMs: 0, coordinated: false }
+    return { pid: config.pid, nodeId: config.nodeId ?? mintNodeId(randomBytes(node, 16)), boot: 1, clusterId: null, promised: NO_EPOCH, hlc: 0 as Hlc, lastView: [], tentative: [], held: {}, roleLostMs: [], agreedMs: 0, coordinated: false }
   }
   const meta: Meta = { agreedMs: 0, ...(JSON.parse(text) as Omit<Meta, 'agreedMs'>) }
   return { ...meta, boot: meta.boot + 1, hlc: isBroken('hlc-not-stored') ? (0 as Hlc) : meta.hlc }

@@ -24,6 +24,7 @@ export const runOperatorCall = (desk: Desk, call: OperatorCall, context: CallCon
     case 'operator-remove-account': return removeAccount(desk, call, context)
     case 'operator-list-members': return listMembers(desk)
     case 'operator-remove-member': return removeMember(desk, call, context)
+    case 'operator-admit-member': return admitMember(desk, call, context)
     case 'operator-list-documents': return listDocuments(desk, call)
     case 'operator-read-documents': return readDocuments(desk, call)
     case 'operator-check': return answer(200, describe(), 'nothing')
@@ -121,6 +122,16 @@ const removeMember = (desk: Desk, call: OperatorCallOf<'operator-remove-member'>
   const status = statusOfMember(desk, call.nodeId)
   if (status !== 'down') return refuse('member-up')
   return { status: 'needs-grant', grant: { kind: 'remove-member', requestId, nodeId: call.nodeId } }
+}
+
+/** A pid for a directory that is empty yet. It is granted, so two that ask at once get two; the directory's id makes asking again safe [REP7]. */
+const admitMember = (desk: Desk, call: OperatorCallOf<'operator-admit-member'>, context: CallContext): Answer => {
+  const requestId = requestIdOf(context)
+  if (requestId === null) return refuseKey()
+  const { grant } = context.facts
+  if (grant === null) return { status: 'needs-grant', grant: { kind: 'admit-member', requestId, pid: null, nodeId: call.nodeId, url: call.url, taken: [...desk.config.peers.keys()] } }
+  if (grant.status === 'refused') return refuseGrant(grant.code)
+  return answer(200, { pid: grant.value['pid'], nodes: desk.nodes.map(({ pid, url }) => ({ pid, url })) })
 }
 
 // ---- documents

@@ -3,13 +3,14 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createHttpOperator } from '../../node/adapters/http-operator.ts'
-import { type OperatorRequest, createOperatorGate, signOperatorRequest } from '../../node/adapters/http-operator-token.ts'
+import { type OperatorRequest, createOperatorGate, isAnswerProven, proveAnswer, signOperatorRequest } from '../../node/adapters/http-operator-token.ts'
 import { createHttpServer } from '../../node/adapters/http-server.ts'
 import type { Event } from '../../node/core/events.ts'
 
 const test = suite('http-operator')
 const secret = new TextEncoder().encode('a secret of the cluster')
 const other = new TextEncoder().encode('a secret of nobody here')
+const ADMITTED = { pid: 3, nodes: [{ pid: 3, url: 'http://fourth.example' }] }
 const heard: Extract<Event, { type: 'request' }>[] = []
 
 const operator = createHttpOperator({
@@ -17,7 +18,7 @@ const operator = createHttpOperator({
   emit: event => {
     if (event.type !== 'request') return
     heard.push(event)
-    const body = event.body.type === 'operator-remove-account' ? null : { account: { id: 'a', name: 'ada' } }
+    const body = event.body.type === 'operator-remove-account' ? null : event.body.type === 'operator-admit-member' ? ADMITTED : { account: { id: 'a', name: 'ada' } }
     operator.respond({ type: 'respond', call: event.call, status: body === null ? 204 : 200, body, retryAfterSeconds: null, after: 0 })
   }
 })
@@ -83,6 +84,34 @@ test('for a browser and for what a proxy passes on, the calls do not exist, even
   assert.is(await ask({ headers: { Origin: 'http://node.example' } }), 404)
   assert.is(await ask({ headers: { 'X-Forwarded-For': '127.0.0.1' } }), 404)
   assert.is(heard.length, 0)
+})
+
+test('[REP7] a node that joins asks from afar, with a proof, and its answer is proven to it alone', async () => {
+  const path = '/operator/admissions'
+  const body = JSON.stringify({ nodeId: 'ab'.repeat(16), url: 'http://fourth.example' })
+  const afar = { 'X-Forwarded-For': '192.0.2.7' }
+  const wrong = new TextEncoder().encode('a secret that somebody guessed')
+  assert.is(await ask({ path, body, headers: afar, sign: () => '' }), 401)
+  assert.is(await ask({ path, body, headers: afar, sign: request => signOperatorRequest(wrong, request, Date.now()) }), 401)
+  assert.is(await ask({ path, body, headers: { ...afar, Origin: 'http://node.example' } }), 404)
+  assert.is(await ask({ path, body: body.replace('http:', 'data:'), headers: afar }), 400)
+  assert.is(await ask({ method: 'DELETE', path, headers: afar }), 404, 'the other calls and methods are for the same machine')
+  assert.is(heard.length, 0)
+
+  const authorization = signOperatorRequest(secret, { method: 'POST', host, url: path, body: Buffer.from(body) }, Date.now())
+  const headers = { 'Content-Type': 'application/json', Authorization: authorization, ...afar }
+  const response = await fetch(`http://${host}${path}`, { method: 'POST', body, headers })
+  const answer = { authorization, status: response.status, body: Buffer.from(await response.arrayBuffer()) }
+  const proof = response.headers.get('starling-proof') ?? ''
+  assert.equal(JSON.parse(answer.body.toString()), ADMITTED)
+  assert.is(isAnswerProven([secret], answer, proof), true)
+  assert.is(isAnswerProven([wrong], answer, proof), false)
+  const changes = [{ authorization: signOperatorRequest(secret, { method: 'POST', host, url: path, body: Buffer.from(body) }, Date.now()) }, { status: 201 }, { body: Buffer.from(answer.body.toString().replace('3', '1')) }]
+  for (const change of changes) assert.is(isAnswerProven([secret], { ...answer, ...change }, proof), false, JSON.stringify(change))
+  assert.is(isAnswerProven([secret], answer, proveAnswer([wrong], answer)), false)
+  assert.is(isAnswerProven([secret], answer, ''), false)
+  assert.is((await fetch(`http://${host}${path}`, { method: 'POST', body, headers })).status, 401, 'a request that was overheard')
+  assert.is(heard.length, 1)
 })
 
 test('what does not fit its call is refused with the field', async () => {

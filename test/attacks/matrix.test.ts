@@ -56,6 +56,7 @@ const OPERATOR_AIMS: { readonly [Type in OperatorCallType]: (owned: Owned, nodeI
   'operator-remove-account': ({ owner }) => ({ path: `/operator/accounts/${owner.name}` }),
   'operator-list-members': () => ({}),
   'operator-remove-member': (_owned, nodeId) => ({ path: `/operator/members/${nodeId}` }),
+  'operator-admit-member': (_owned, nodeId) => ({ body: { nodeId, url: 'http://sneaked.example' } }),
   'operator-list-documents': () => ({ path: '/operator/documents?prefix=accounts' }),
   'operator-read-documents': ({ owner }) => ({ body: { names: [`drafts/${owner.id}`] } }),
   'operator-check': () => ({}),

@@ -26,7 +26,7 @@ const run = async (): Promise<Run> => {
     settings,
     async (_settings, onEnd) => {
       node.end = onEnd
-      return { isReady: () => node.isReady, drain: () => void node.drains++, reload: () => void node.reloads++ }
+      return { settings, isReady: () => node.isReady, drain: () => void node.drains++, reload: () => void node.reloads++ }
     },
     line => lines.push(line)
   )

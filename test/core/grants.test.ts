@@ -124,8 +124,30 @@ granting('[REP7] a node without a pid gets the lowest nobody has; a new one unde
   assert.is(pidOf(admit(5, 'a', pid(4))), 'removed')
 })
 
+granting('[REP7] a pid that was removed, that is heard, or that has an address in --peers here or where it was asked is given to nobody', () => {
+  const desk = createFakeDesk({ config: { peers: new Map([[pid(0), 'http://0']]) }, nodes: [{ pid: pid(2), url: 'http://2', status: 'ready' }] })
+  const admit = (n: number, node: string, taken: readonly Pid[]) => desk.grant({ kind: 'admit-member', requestId: requestId(n), pid: null, nodeId: nodeId(node), url: `http://${node}`, taken })
+  const pidOf = (outcome: ReturnType<typeof admit>): unknown => (outcome.status === 'granted' ? outcome.value['pid'] : outcome.code)
+  assert.is(pidOf(admit(1, 'a', [pid(3)])), 1)
+  desk.grant({ kind: 'remove-member', requestId: requestId(2), nodeId: nodeId('a') })
+  assert.is(pidOf(admit(3, 'a', [])), 'removed')
+  assert.is(pidOf(admit(4, 'b', [pid(3)])), 4)
+  assert.is(pidOf(admit(5, 'b', [pid(3), pid(4)])), 4, 'what it was granted stays its own')
+})
+
+granting('[REP7] of two nodes that were granted one pid on the sides of a split none removes the other by asking again', () => {
+  const [left, right] = [createFakeDesk({ seed: 1 }), createFakeDesk({ seed: 2, epochCounter: 2 })]
+  const admit = (desk: FakeDesk, node: string) => desk.grant({ kind: 'admit-member', requestId: requestId(1), pid: null, nodeId: nodeId(node), url: `http://${node}` })
+  const [first, second] = [admit(left, 'a'), admit(right, 'b')]
+  assert.is(first.status === 'granted' && first.value['pid'], 1)
+  assert.is(second.status === 'granted' && second.value['pid'], 1)
+  mergeDesks(left, right)
+  assert.equal(admit(right, 'a'), first)
+  assert.equal(right.directory.members().map(({ removed }) => removed), [false, false])
+})
+
 granting('a cluster has at most nine nodes', () => {
-  const desk = createFakeDesk({ config: { peers: new Map() } })
+  const desk = createFakeDesk({ config: { peers: new Map() }, nodes: [] })
   const outcomes = 'abcdef0123'.split('').map((letter, n) => desk.grant({ kind: 'admit-member', requestId: requestId(n), pid: null, nodeId: nodeId(letter), url: '' }))
   assert.equal(outcomes.map(({ status }) => status), [...Array.from({ length: 9 }, () => 'granted'), 'refused'])
 })

@@ -49,9 +49,11 @@ export interface FakeDeskOptions {
   readonly config?: Partial<Config>
   /** Counter of this desk's coordinator: two sides of a split have different ones. */
   readonly epochCounter?: number
+  /** Whom it tells of; none but itself if left out. */
+  readonly nodes?: Desk['nodes']
 }
 
-export const createFakeDesk = ({ seed = 1, config = {}, epochCounter = 1 }: FakeDeskOptions = {}): FakeDesk => {
+export const createFakeDesk = ({ seed = 1, config = {}, epochCounter = 1, nodes = [{ pid: PID_0, url: 'http://node-0', status: 'ready' }] }: FakeDeskOptions = {}): FakeDesk => {
   const random = createRandom(`desk ${seed}`)
   const directory = createDirectory()
   const unloaded = new Set<DocumentName>()
@@ -108,7 +110,7 @@ export const createFakeDesk = ({ seed = 1, config = {}, epochCounter = 1 }: Fake
     get openCommit() { return edits + 1 },
     get acknowledgedThrough() { return edits },
     get settledThrough() { return edits },
-    holders: [PID_0], isOverfull: false, isWhole: true, memberCount: 1, nodes: [{ pid: PID_0, url: 'http://node-0', status: 'ready' }],
+    holders: [PID_0], isOverfull: false, isWhole: true, memberCount: 1, nodes,
     random: random.bytes,
     emit: effect => void effects.push(effect),
     unload: name => void unloaded.add(name),
