@@ -23,6 +23,7 @@ import { isRecalled, readMessages } from '../../crdt-schema/inbox.ts'
 import { readMark } from '../../crdt-schema/marks.ts'
 import type { World } from './cluster.ts'
 import type { Deed, Operation } from './history.ts'
+import { findRemovedRunning } from './operator.ts'
 import { checkOwners, checkStamps, countDoubles } from './oracles.ts'
 import type { SimProcess } from './process.ts'
 
@@ -79,6 +80,7 @@ export const checkWorld = (world: World, options: CheckOptions = {}): string[] =
   const nodes = world.processes.map(readContents)
   return [
     ...nodes.flatMap(({ pid, broken }) => broken.map(name => `K5 the disk of node ${pid} holds of ${name} what cannot be read`)),
+    ...findRemovedRunning(world.processes),
     ...checkSends(world, nodes),
     ...checkNames(world, nodes, options),
     ...checkOwners(world, nodes, isRemovedIn),

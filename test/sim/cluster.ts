@@ -10,6 +10,7 @@ import { WORLD_BEGINS_MS } from './clock.ts'
 import { type FakeDisk, createFakeDisk } from './disk.ts'
 import { type History, type Operation, createHistory, describeDeed } from './history.ts'
 import { type Network, createNetwork } from './network.ts'
+import { type Operator, createOperator } from './operator.ts'
 import { type Page, createPage } from './pages.ts'
 import { type Device, type PeopleWorld, type Person, createDevice } from './people.ts'
 import { type SimProcess, createProcess } from './process.ts'
@@ -83,6 +84,7 @@ export interface World {
   loseDisk(process: SimProcess): void
   /** Whose disk was lost, set back or damaged, and when last. */
   readonly lostDisks: ReadonlyMap<Pid, number>
+  readonly operator: Operator
   violate(who: string, error: unknown): void
   /** Takes away every fault and starts or wakes every node and page. */
   heal(): void
@@ -144,6 +146,7 @@ export const createWorld = (options: WorldOptions): World => {
     counts.turns += 1
     watchRole(process)
     options.watch?.onTurn(process)
+    world.operator.onTurn(process)
     const { state } = process
     if (state === null) return
     // Only who coordinates can have come to share an epoch in this turn.
@@ -243,6 +246,7 @@ export const createWorld = (options: WorldOptions): World => {
     },
     loseDisk,
     lostDisks,
+    operator: createOperator({ schedule, processes, loseDisk, violate }),
     device,
     page,
     run(forMs) {

@@ -168,10 +168,19 @@ export const createCommands = (world: World): Commands => {
       return true
     })
 
-  /** An old copy of a node's directory is put back, and it starts on its own side. */
+  /**
+   * A copy from before a loss has an id that was removed since. Where nodes go on alone it starts at once, among others who tell it so:
+   * what its node would acknowledge alone before it hears that goes with its directory, and nothing more was promised [REP7].
+   */
+  const setBack = (process: SimProcess): void => {
+    const mayServeAlone = process.state?.config.aloneMs !== null
+    if (putBack(process) && process.disk.isCopyOutlived && mayServeAlone) process.start()
+  }
+
+  /** An old copy of a node's directory is put back, and it starts on its own side, unless its id was removed. */
   const rollBack = (process: SimProcess): void => {
     if (!putBack(process)) return
-    isolate(String(process.pid), 'stall')
+    if (!process.disk.isCopyOutlived) isolate(String(process.pid), 'stall')
     process.start()
   }
 
@@ -280,12 +289,13 @@ export const createCommands = (world: World): Commands => {
     if (first === 'snip') return setSnip(world.process(toPid(rest[0])), rest[1] ?? '', rest[2])
     if (first === 'echo') return world.process(toPid(rest[0])).setEcho(rest[1] === 'on')
     if (first === 'wipe-out') return wipeOut(world.process(toPid(rest[0])))
-    if (first === 'set-back') return void putBack(world.process(toPid(rest[0])))
+    if (first === 'set-back') return setBack(world.process(toPid(rest[0])))
     if (first === 'flip') return flip(world.process(toPid(rest[0])))
     if (first === 'split') return split(rest.join(' '))
     if (first === 'isolate' || first === 'unite') return isolate(rest[0], first === 'isolate' ? 'stall' : 'open')
     if (first === 'roll-back') return rollBack(world.process(toPid(rest[0])))
     if (first === 'parted') return void (world.isParted = true)
+    if (first === 'operated') return world.operator.begin()
     if (first === 'disk') return setDisk(rest)
     if (first === 'trap') return setTrap(rest)
     if (first === 'lose-disk') return loseDisk(world.process(toPid(rest[0])))

@@ -97,6 +97,8 @@ export interface FakeDisk {
   /** Copies the disk, as it is now, open or not; `restoreSnapshot` puts the last copy in its place. */
   takeSnapshot(): void
   restoreSnapshot(): void
+  /** The last copy is from before a `wipe`: who came back empty has a new id, and the old one is removed [REP7]. */
+  readonly isCopyOutlived: boolean
 }
 
 const EMPTY: DiskImage = { isClean: true, meta: null, folded: 0, documents: new Map(), log: [] }
@@ -142,11 +144,16 @@ class Disk implements FakeDisk {
   /** The disk as it really was when it began to lie. */
   #truth: DiskImage | null = null
   #snapshot: DiskImage = EMPTY
+  #isCopyOutlived = false
 
   constructor(schedule: Pick<Schedule, 'after'>, random: Random, options: Required<DiskOptions>) {
     this.#schedule = schedule
     this.#random = random
     this.#options = options
+  }
+
+  get isCopyOutlived(): boolean {
+    return this.#isCopyOutlived
   }
 
   get isOpen(): boolean {
@@ -270,14 +277,14 @@ class Disk implements FakeDisk {
     return typeof target === 'number' ? `commit ${target}` : target
   }
 
-  /** Its copies too: who comes back empty has a new id, and one with the old id is no member any more [REP7]. */
   wipe(): void {
     this.#become(EMPTY)
-    this.#snapshot = EMPTY
+    this.#isCopyOutlived = true
   }
 
   takeSnapshot(): void {
     this.#snapshot = this.#image()
+    this.#isCopyOutlived = false
   }
 
   restoreSnapshot(): void {

@@ -5,6 +5,7 @@
 import type { NodeState } from '../../node/core/state.ts'
 import type { World } from './cluster.ts'
 import type { Operation } from './history.ts'
+import { isEndOfRemoved } from './operator.ts'
 import type { SimProcess } from './process.ts'
 
 export const MARKS = [
@@ -50,6 +51,7 @@ export const MARKS = [
   'a document is quarantined',
   'a quarantined document comes back from a peer',
   'a disk fails and its node exits',
+  'a node ends because its directory was removed',
   'tables are compared and something is fetched',
   'a node serves alone without those it last saw',
   // mail
@@ -144,7 +146,8 @@ export const createMarks = (): MarkWatch => {
       mark('a node dies while it fetches what it missed', last.phase === 'syncing' && [...last.peers.values()].some(({ pull }) => pull !== null && pull.status !== 'done'))
       mark('a node dies while its disk writes', last.commits.writing !== null)
       mark('a node dies with calls under way', last.calls.byId.size > 0)
-      mark('a disk fails and its node exits', process.exit !== null && process.exit.code !== 0)
+      mark('a disk fails and its node exits', process.exit?.code === 1)
+      mark('a node ends because its directory was removed', process.exit !== null && isEndOfRemoved(process.exit))
       wasCoordinating.delete(process)
     },
     onLog(process, event, fields) {

@@ -63,7 +63,7 @@ export const createPlan = ({ seed, simulatedMs, row: id = 'S1' }: PlanOptions): 
   const sessionsPerAccount = random.pick([8, FEW_SESSIONS, 1])
   const people = planPeople(random.fork('people'), { workload: row.workload, nodes, simulatedMs, sessionsPerAccount })
   const faults = planFaults(random.fork('faults'), { nodes, families, simulatedMs, isRollBackAlone })
-  const header = [`nodes ${nodes} skew ${random.pick(['0s', '2s'])} aloneMs ${alone} sessionsPerAccount ${sessionsPerAccount}`, ...(isParted ? ['parted'] : []), 'start all', 'run 3s']
+  const header = [`nodes ${nodes} skew ${random.pick(['0s', '2s'])} aloneMs ${alone} sessionsPerAccount ${sessionsPerAccount}`, ...(isParted ? ['parted'] : []), 'operated', 'start all', 'run 3s']
   return { row: id, seed, simulatedMs, families, text: [...header, ...withRuns([...people, ...faults]), ...endingOf(nodes), ...(families.includes('network') ? bridgeOf(nodes) : [])].join('\n') }
 }
 

@@ -13,7 +13,7 @@ import type { NodeState } from '../../node/core/state.ts'
 import type { Config } from '../../node/core/config.ts'
 import type { CallId, ClientId, Effect, Event, LinkId, PeerIdentity } from '../../node/core/events.ts'
 import type { Call } from '../../crdt-schema/api.ts'
-import type { Pid } from '../../crdt-schema/ids.ts'
+import type { NodeId, Pid } from '../../crdt-schema/ids.ts'
 import { InvariantError } from '../../crdt-schema/prelude.ts'
 import { type Clock, createClock } from './clock.ts'
 import type { FakeDisk, OpenDisk } from './disk.ts'
@@ -21,6 +21,7 @@ import { describeFrame } from './frames.ts'
 import type { End, EndHandler, Network, Place } from './network.ts'
 import { type PasswordWorker, createPasswordWorker } from './passwords.ts'
 import type { Random } from './random.ts'
+import { closeCodeOf, refusalOf } from './refusals.ts'
 import type { Schedule } from './schedule.ts'
 import type { Trace } from './trace.ts'
 import { type Moment, type Trap, createTrapHolder, isStoredElsewhere } from './traps.ts'
@@ -46,7 +47,8 @@ export interface SimProcess {
   readonly clock: Clock
   readonly disk: FakeDisk
   readonly state: NodeState | null
-  readonly exit: { readonly code: number; readonly text: string } | null
+  /** Its last words, and the id of the directory that it ran in. */
+  readonly exit: { readonly code: number; readonly text: string; readonly nodeId: NodeId | null } | null
   readonly identity: PeerIdentity | null
   start(): void
   /** kill -9, or with `no-power` the whole machine: peers hear nothing and what was not fsynced is lost. */
@@ -196,7 +198,7 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
         return sendToPeer(now, effect)
       case 'close-link':
         trace.line(schedule.nowMs, `${place} closes link ${effect.link}: ${effect.reason}`)
-        now.links.get(effect.link)?.close()
+        now.links.get(effect.link)?.close(closeCodeOf(effect.reason))
         now.links.delete(effect.link)
         return
       case 'identify':
@@ -243,7 +245,7 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
         return
       case 'stop':
         trace.line(schedule.nowMs, `${place} exits ${effect.exitCode}: ${effect.text}`)
-        exit = { code: effect.exitCode, text: effect.text }
+        exit = { code: effect.exitCode, text: effect.text, nodeId: now.state.meta?.nodeId ?? null }
         end(now, 'closed')
         return
     }
@@ -313,8 +315,12 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
     deliver(now, { type: 'link-up', link, peer, dialed: isDialer })
     return {
       onFrame: frame => deliver(now, { type: 'link-frame', link, frame }),
-      onDown: () => {
-        if (now.links.delete(link)) deliver(now, { type: 'link-down', link })
+      onDown: code => {
+        if (!now.links.delete(link)) return
+        deliver(now, { type: 'link-down', link })
+        // Who closes a link with a refusal tells so, whoever dialed.
+        const reason = refusalOf(code)
+        if (reason !== null) deliver(now, { type: 'dial-failed', pid: peer.pid, reason })
       },
       onFull: () => deliver(now, { type: 'link-full', link }),
       onWritable: () => deliver(now, { type: 'link-writable', link })

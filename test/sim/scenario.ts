@@ -12,6 +12,7 @@
 //   lose-disk 0                                        its machine burns down after its next "stored on 2 or more"
 //   wipe-out 0 · set-back 0 · flip 0                   its disk is lost, or is its last snapshot, or has a flipped bit, if all
 //   roll-back 0                                        others hold everything; set-back and then start on its own side
+//   operated                                           whoever runs a node that is refused does what its last words say
 //   jump 0 +3600s                                      the wall clock
 //   trap 0 before-send prepare [2]                     dies at such a moment, after letting 2 pass
 //   heal                                               no faults, everything runs

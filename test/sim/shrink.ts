@@ -4,7 +4,7 @@
 import { type Plan } from './plans.ts'
 
 /** Lines without which a plan is not one. */
-const isOptional = (line: string): boolean => !/^(nodes|parted|start all|run|heal|expect|probe)/.test(line)
+const isOptional = (line: string): boolean => !/^(nodes|parted|operated|start all|run|heal|expect|probe)/.test(line)
 
 /**
  * A shorter plan for which `fails` still holds; tries at most `runsMax` plans. The failure may become another one on the way:
