@@ -83,6 +83,7 @@ const listenToBrowser = (app: App): void => {
   const wake = (): void => app.mail.peek()?.wake()
   addEventListener('online', wake)
   addEventListener('pageshow', wake)
+  addEventListener('pagehide', () => app.mail.peek()?.keepSeen())
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState === 'visible') wake()
   })

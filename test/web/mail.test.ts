@@ -43,7 +43,7 @@ const openMail = async (): Promise<Opened> => {
     account: { id: ANA, name: 'ana', token: 't', sessionId: 's' },
     name: signal('ana'),
     remembered: [],
-    kept: [],
+    kept: Promise.resolve([]),
     rescued: [],
     onRefused: ({ room }) => ended.push(`refused ${room}`),
     onEnded: (how) => ended.push(how),

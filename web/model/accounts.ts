@@ -13,6 +13,8 @@ export interface SignedInAccount {
 }
 
 export interface AccountStore {
+  /** Somebody is signed in to this account here, in whatever tab. */
+  has(id: AccountId): boolean
   /** The account of this tab, or the one used last, or null. */
   current(): SignedInAccount | null
   /** Makes it this tab's account and the one used last. */
@@ -27,11 +29,21 @@ const TAB_KEY = 'starling.account'
 const NOBODY = 'nobody'
 const ACCOUNTS_MAX = 16
 
+/** What is kept beside an account while it is signed in here: whom it can write to, and what its screen showed last. */
+const BESIDE = ['people', 'seen'] as const
+
+export const keyOfAccount = (what: (typeof BESIDE)[number], id: AccountId): string => `starling.${what}.${id}`
+
 export const createAccountStore = (deviceStore: Store, tabStore: Store): AccountStore => {
   const read = (): SignedInAccount[] => parseAccounts(deviceStore.getItem(ACCOUNTS_KEY))
-  const write = (accounts: readonly SignedInAccount[]): void =>
+  const has = (id: AccountId): boolean => read().some((account) => account.id === id)
+  const write = (accounts: readonly SignedInAccount[]): void => {
+    const before = read()
     deviceStore.setItem(ACCOUNTS_KEY, JSON.stringify(accounts.slice(0, ACCOUNTS_MAX)))
+    for (const { id } of before) if (!has(id)) for (const what of BESIDE) deviceStore.removeItem(keyOfAccount(what, id))
+  }
   return {
+    has,
     current: () => {
       const ownId = tabStore.getItem(TAB_KEY)
       if (ownId === NOBODY) return null

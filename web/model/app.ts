@@ -1,7 +1,7 @@
 // The whole client without a screen: who is signed in, their mail, the cluster, the demo, the preferences. It opens
 // and closes the mail as people come and go, and holds the few actions that concern the account itself.
 
-import { type ReadonlySignal, computed, effect, signal } from '@preact/signals'
+import { type ReadonlySignal, computed, effect, signal, untracked } from '@preact/signals'
 import type { SessionJson } from '../../crdt-schema/api-shapes.ts'
 import { parseName } from '../../crdt-schema/ids.ts'
 import type { ApiCode } from '../link/api.ts'
@@ -23,7 +23,7 @@ export type Refusal = 'wrong-password' | 'name-taken' | 'invalid-name' | 'weak-p
 
 export interface App {
   readonly session: Session
-  /** Null while nobody is signed in, and for the moment it takes to look what this device has kept. */
+  /** Null while nobody is signed in. */
   readonly mail: ReadonlySignal<Mail | null>
   readonly ownName: ReadonlySignal<string>
   /** How many nodes this device has heard of. */
@@ -90,20 +90,18 @@ export const createApp = ({ ports, remembered, learn, fetch, fragment }: AppOpti
     mail.value = null
     await refused?.close({ forget: false })
     await ports.setReplicaAside({ room, state, atMs: clock.nowMs() })
-    await openMail(texts)
+    openMail(texts)
   }
 
-  const openMail = async (rescued: readonly DraftContent[] = []): Promise<void> => {
+  const openMail = (rescued: readonly DraftContent[] = []): void => {
     const opening = account.peek()
     if (opening === null) return
-    const kept = await ports.listKeptRooms(opening.id)
-    if (sessionId.peek() !== opening.sessionId) return
     mail.value = createMail({
       ports,
       account: opening,
       name: ownName,
       remembered: remembered(),
-      kept,
+      kept: ports.listKeptRooms(opening.id),
       rescued,
       onRefused: (refused) => void setAside(refused),
       onEnded: (how) => {
@@ -139,7 +137,7 @@ export const createApp = ({ ports, remembered, learn, fetch, fragment }: AppOpti
   }
 
   effect(() => {
-    if (sessionId.value !== null) void openMail()
+    if (sessionId.value !== null) untracked(openMail)
     return () => {
       const open = mail.peek()
       stopAsking()

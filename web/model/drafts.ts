@@ -23,21 +23,8 @@ import type { Room } from '../link/room-socket.ts'
 import type { Ledger } from './ledger.ts'
 import type { DraftsKey } from './mailbox.ts'
 import { ID_RANDOM_BYTES } from './ports.ts'
-
-export type DraftError = 'no-recipient' | 'empty' | 'too-large' | 'outbox-full'
-
-export interface DraftRow {
-  readonly id: DraftId
-  readonly to: readonly Person[]
-  readonly text: string
-  readonly isSelected: boolean
-  readonly isEditing: boolean
-  /** Discarded in this visit: shown as a line with Undo. */
-  readonly isDiscarded: boolean
-  readonly isPending: boolean
-  readonly storedOn: readonly number[]
-  readonly error: DraftError | null
-}
+import type { DraftError, DraftRow } from './rows.ts'
+import type { Seen } from './seen.ts'
 
 export type SelectAllState = 'none' | 'some' | 'all'
 
@@ -66,6 +53,8 @@ export interface DraftsModel {
   /** Sends these, or the selected ones. What cannot go stays, with its reason in its row. */
   send(ids?: readonly DraftId[]): { readonly sent: readonly MessageId[]; readonly failed: readonly DraftId[] }
   leaveList(): void
+  /** What of the drafts the next start shows first. */
+  describe(): Pick<Seen, 'drafts' | 'draftCount' | 'selectedCount'>
   close(): void
 }
 
@@ -75,6 +64,8 @@ export interface DraftsOptions {
   readonly nowMs: () => number
   readonly ownName: () => string
   readonly random: (bytes: number) => Uint8Array
+  /** Shown instead of the document until it is loaded. */
+  readonly seen: ReadonlySignal<Seen | null>
   readonly onSent: (id: MessageId, kept: Promise<void>) => void
   readonly onDiskFull: () => void
 }
@@ -82,7 +73,7 @@ export interface DraftsOptions {
 /** While one types, the time of the last edit is written at most this often. */
 const TOUCH_EVERY_MS = 10_000
 
-export const createDrafts = ({ room, ledger, nowMs, ownName, random, onSent, onDiskFull }: DraftsOptions): DraftsModel => {
+export const createDrafts = ({ room, ledger, nowMs, ownName, random, seen, onSent, onDiskFull }: DraftsOptions): DraftsModel => {
   const { doc } = room
   const drafts = signal<readonly Draft[]>([])
   const editing = signal<ReadonlySet<DraftId>>(new Set())
@@ -160,14 +151,21 @@ export const createDrafts = ({ room, ledger, nowMs, ownName, random, onSent, onD
     return result.value
   }
 
+  const count = computed(() => seen.value?.draftCount ?? live.value.length)
+  const selectedCount = computed(() => seen.value?.selectedCount ?? live.value.filter(({ selected }) => selected).length)
+
   return {
-    rows,
-    count: computed(() => live.value.length),
-    selectedCount: computed(() => live.value.filter(({ selected }) => selected).length),
+    rows: computed(() => seen.value?.drafts ?? rows.value),
+    count,
+    selectedCount,
     selectAllState: computed(() => {
-      const selected = live.value.filter((draft) => draft.selected).length
-      if (selected === 0) return 'none'
-      return selected === live.value.length ? 'all' : 'some'
+      if (selectedCount.value === 0) return 'none'
+      return selectedCount.value === count.value ? 'all' : 'some'
+    }),
+    describe: () => ({
+      drafts: rows.peek().filter(({ isDiscarded }) => !isDiscarded),
+      draftCount: live.peek().length,
+      selectedCount: live.peek().filter(({ selected }) => selected).length,
     }),
     create: ({ to = [], text = '' } = {}) => {
       const id = mintDraftId(now(), random(ID_RANDOM_BYTES))

@@ -1,7 +1,7 @@
 // One account open in this tab: its link, its rooms, and the models over them, wired to each other. Made when someone
 // is signed in and closed when they are not.
 
-import { type ReadonlySignal, computed, signal } from '@preact/signals'
+import { type ReadonlySignal, batch, computed, effect, signal } from '@preact/signals'
 import type { AccountId } from '../../crdt-schema/ids.ts'
 import { encodeStateAsUpdate } from 'yjs'
 import { readBlocked, readDrafts, setBlocked, setSharesReceipts, sharesReceipts } from '../../crdt-schema/drafts.ts'
@@ -18,6 +18,7 @@ import { createMarking } from './marking.ts'
 import { type PeopleModel, createPeople } from './people.ts'
 import type { Ports } from './ports.ts'
 import { type Rooms, createRooms } from './rooms.ts'
+import { type Seen, createSeenStore } from './seen.ts'
 
 export interface Mail {
   readonly owner: AccountId
@@ -41,6 +42,10 @@ export interface Mail {
   setSharesReceipts(isOn: boolean): void
   /** What this device had is shown. */
   readonly isLoaded: ReadonlySignal<boolean>
+  /** Until then: the time of what is shown instead, as it was last seen; null when there is nothing to show. */
+  readonly seenMs: ReadonlySignal<number | null>
+  /** Notes for the next start what the screen shows. */
+  keepSeen(): void
   wake(): void
   /** Closes everything; with `forget`, this device keeps nothing of the account. */
   close(options: { readonly forget: boolean }): Promise<void>
@@ -63,7 +68,7 @@ export interface MailOptions {
   readonly account: SignedInAccount
   readonly name: ReadonlySignal<string>
   readonly remembered: readonly NodeAddress[]
-  readonly kept: readonly string[]
+  readonly kept: Promise<readonly string[]>
   readonly onEnded: (how: 'ended' | 'taken-over') => void
   /** A node will not take what this device has of a room, now or ever [SYN4]. */
   readonly onRefused: (refused: RefusedReplica) => void
@@ -78,6 +83,8 @@ const OPEN_LIMIT_MS = 10_000
 const OPEN_POLL_MS = 50
 /** How soon after a key it is known whether the disk has it. */
 const CHECK_DISK_MS = 1000
+/** How soon after a change it is noted for the next start; a page that is left notes it at once. */
+const KEEP_SEEN_MS = 500
 
 export const createMail = ({ ports, account, name, remembered, kept, onEnded, onRefused, rescued }: MailOptions): Mail => {
   const { clock, api, deviceStore, random } = ports
@@ -87,6 +94,9 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
   const sharing = signal(true)
   const blockedIds = signal<readonly AccountId[]>([])
   const isKept = signal<boolean | null>(null)
+  const seenStore = createSeenStore(ports, owner)
+  // Of a replica that a node refused, nothing is shown any more.
+  const seen = signal<Seen | null>(rescued.length === 0 ? seenStore.read() : null)
   /** Cluster time less this device's clock [CLK1]. */
   let offsetMs = 0
   const nowMs = (): number => clock.nowMs() + offsetMs
@@ -158,7 +168,7 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
 
   const link: Link = ports.connect({ accountId: owner, token: account.token }, events)
   const marking = createMarking(() => rooms, nowMs)
-  const mailbox: MailboxModel = createMailbox({ owner, rooms: () => rooms, marking, draftsLedger: ledger, onDiskFull })
+  const mailbox: MailboxModel = createMailbox({ owner, rooms: () => rooms, marking, draftsLedger: ledger, seen, onDiskFull })
   const rooms: Rooms = createRooms({ owner, link, nowMs, kept, onOpened: (opened) => mailbox.watch(opened) })
   mailbox.watchDrafts()
   const drafts = createDrafts({
@@ -167,6 +177,7 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
     nowMs,
     ownName: () => name.value,
     random,
+    seen,
     onSent: (id, kept) => {
       if (isKept.value === null) void ports.keepStorage().then((kept) => (isKept.value = kept))
       mailbox.onSent(id, kept)
@@ -212,7 +223,21 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
   })
   void rooms.loaded.then(() => {
     readSettings()
-    isLoaded.value = true
+    batch(() => {
+      isLoaded.value = true
+      seen.value = null
+    })
+  })
+  const keepSeen = (): void => {
+    if (isLoaded.peek()) seenStore.write({ atMs: clock.nowMs(), ...mailbox.describe(), ...drafts.describe() })
+  }
+  let cancelKeeping: (() => void) | null = null
+  const stopKeeping = effect(() => {
+    void [mailbox.inboxCount.value, mailbox.messages.value, mailbox.sent.value, drafts.rows.value]
+    cancelKeeping ??= clock.after(KEEP_SEEN_MS, () => {
+      cancelKeeping = null
+      keepSeen()
+    })
   })
 
   return {
@@ -241,8 +266,13 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
     sharesReceipts: sharing,
     setSharesReceipts: (isOn) => setSharesReceipts(doc, isOn ? 'on' : 'off'),
     isLoaded,
+    seenMs: computed(() => seen.value?.atMs ?? null),
+    keepSeen,
     wake: () => link.wake(),
     close: async ({ forget }) => {
+      stopKeeping()
+      cancelKeeping?.()
+      const keptRooms = await kept
       doc.off('update', readSettings)
       doc.off('update', checkDisk)
       drafts.close()
@@ -251,7 +281,7 @@ export const createMail = ({ ports, account, name, remembered, kept, onEnded, on
       people.close()
       const names = rooms.all().map((room) => room.name)
       await link.close()
-      if (forget) await ports.forgetReplicas([...new Set([...names, ...kept])])
+      if (forget) await ports.forgetReplicas([...new Set([...names, ...keptRooms])])
     },
   }
 }

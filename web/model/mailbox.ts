@@ -13,6 +13,7 @@ import { type Ledger, union } from './ledger.ts'
 import type { Marking } from './marking.ts'
 import type { MonthRooms, Rooms } from './rooms.ts'
 import { type MessageOrder, type MessageRow, type SentRow, byNewestOpened, byUnread, isSameRow, toRow, toSentRow, toUnsentRow } from './rows.ts'
+import type { Seen } from './seen.ts'
 
 export interface MailboxModel {
   readonly inboxCount: ReadonlySignal<number>
@@ -23,6 +24,7 @@ export interface MailboxModel {
   readonly unreadCount: ReadonlySignal<number>
   readonly order: ReadonlySignal<MessageOrder>
   readonly sent: ReadonlySignal<readonly SentRow[]>
+  readonly sentCount: ReadonlySignal<number>
   /** Messages that no node is known to hold. */
   readonly unsentCount: ReadonlySignal<number>
   /** Arrived and opened while the page was there; the view announces it. */
@@ -35,6 +37,8 @@ export interface MailboxModel {
   /** The list is left: what was deleted in it is no longer shown. */
   leaveList(): void
   setOrder(order: MessageOrder): void
+  /** What of the messages the next start shows first. */
+  describe(): Pick<Seen, 'inboxCount' | 'messages' | 'messageCount' | 'unreadCount' | 'sent' | 'sentCount'>
   recall(id: MessageId): void
   /** Gives up a message that is waiting or failed; gives its text and recipients back. */
   giveUp(id: MessageId): { readonly to: readonly Person[]; readonly text: string } | null
@@ -54,11 +58,13 @@ export interface MailboxOptions {
   readonly rooms: () => Rooms
   readonly marking: Marking
   readonly draftsLedger: Ledger<DraftsKey>
+  /** Shown instead of the documents until they are loaded. */
+  readonly seen: ReadonlySignal<Seen | null>
   /** A write did not reach the disk of this device. */
   readonly onDiskFull: () => void
 }
 
-export const createMailbox = ({ owner, rooms, draftsLedger, marking, onDiskFull }: MailboxOptions): MailboxModel => {
+export const createMailbox = ({ owner, rooms, draftsLedger, marking, seen, onDiskFull }: MailboxOptions): MailboxModel => {
   const folder = createMailboxFolder()
   const folded = signal<Mailbox | null>(null)
   const order = signal<MessageOrder>('newest')
@@ -159,19 +165,33 @@ export const createMailbox = ({ owner, rooms, draftsLedger, marking, onDiskFull 
     return [...unsent, ...stored.filter(({ id }) => !unsentIds.has(id))].sort((a, b) => b.sentMs - a.sentMs || (a.id < b.id ? 1 : -1))
   })
 
+  const inboxCount = computed(() => {
+    const { months, notes } = rooms()
+    const open = new Set(months.value.map(({ inbox }) => inbox.name))
+    const elsewhere = [...notes.value.values()].filter(({ room }) => !open.has(room)).reduce((sum, { unopened }) => sum + unopened, 0)
+    return (folded.value?.counts.unopened ?? 0) + elsewhere
+  })
+
   return {
-    inboxCount: computed(() => {
-      const { months, notes } = rooms()
-      const open = new Set(months.value.map(({ inbox }) => inbox.name))
-      const elsewhere = [...notes.value.values()].filter(({ room }) => !open.has(room)).reduce((sum, { unopened }) => sum + unopened, 0)
-      return (folded.value?.counts.unopened ?? 0) + elsewhere
-    }),
+    inboxCount: computed(() => seen.value?.inboxCount ?? inboxCount.value),
     inbox: computed(() => folded.value?.inbox ?? []),
-    messages,
-    messageCount: computed(() => folded.value?.counts.messages ?? 0),
-    unreadCount: computed(() => folded.value?.counts.unread ?? 0),
+    messages: computed(() => seen.value?.messages ?? messages.value),
+    messageCount: computed(() => seen.value?.messageCount ?? folded.value?.counts.messages ?? 0),
+    unreadCount: computed(() => seen.value?.unreadCount ?? folded.value?.counts.unread ?? 0),
     order,
-    sent,
+    sent: computed(() => seen.value?.sent ?? sent.value),
+    sentCount: computed(() => seen.value?.sentCount ?? sent.value.length),
+    describe: () => {
+      const rows = messages.peek().filter(({ isDeleted }) => !isDeleted)
+      return {
+        inboxCount: inboxCount.peek(),
+        messages: order.peek() === 'newest' ? rows : rows.sort(byNewestOpened),
+        messageCount: rows.length,
+        unreadCount: folded.peek()?.counts.unread ?? 0,
+        sent: sent.peek(),
+        sentCount: sent.peek().length,
+      }
+    },
     unsentCount: computed(() => sent.value.filter(({ state }) => state.status === 'waiting' || state.status === 'keeping').length),
     arrived,
     open: (count) => {

@@ -5,6 +5,7 @@ import { type ReadonlySignal, computed, signal } from '@preact/signals'
 import { type AccountId, parseAccountId } from '../../crdt-schema/ids.ts'
 import type { Person } from '../../crdt-schema/inbox.ts'
 import type { Api } from '../link/api.ts'
+import { keyOfAccount } from './accounts.ts'
 import type { Clock, Store } from './ports.ts'
 
 export interface PeopleModel {
@@ -32,10 +33,11 @@ export interface PeopleOptions {
 }
 
 export const createPeople = ({ owner, ownName, token, api, clock, store }: PeopleOptions): PeopleModel => {
-  const key = `starling.people.${owner}`
+  const key = keyOfAccount('people', owner)
   const others = signal<readonly Person[]>(readPeople(store.getItem(key)))
   const isComplete = signal(false)
   let askedMs = Number.NEGATIVE_INFINITY
+  let isClosed = false
 
   const list = async (): Promise<Person[] | null> => {
     const found: Person[] = []
@@ -57,7 +59,7 @@ export const createPeople = ({ owner, ownName, token, api, clock, store }: Peopl
     if (clock.nowMs() - askedMs < FRESH_MS) return
     askedMs = clock.nowMs()
     const found = await list()
-    if (found === null) return
+    if (found === null || isClosed) return // whoever signs out leaves no list here
     others.value = found
     store.setItem(key, JSON.stringify(found))
   }
@@ -74,7 +76,10 @@ export const createPeople = ({ owner, ownName, token, api, clock, store }: Peopl
     people: computed(() => [...others.value].sort(byName).concat({ id: owner, name: ownName.value })),
     isComplete,
     refresh,
-    close: () => cancel(),
+    close: () => {
+      isClosed = true
+      cancel()
+    },
   }
 }
 

@@ -51,8 +51,8 @@ export interface RoomsOptions {
   readonly owner: AccountId
   readonly link: Link
   readonly nowMs: () => number
-  /** Room names that this device has kept. */
-  readonly kept: readonly string[]
+  /** Room names that this device has kept; what is certain to be needed does not wait for them. */
+  readonly kept: Promise<readonly string[]>
   readonly onOpened: (rooms: MonthRooms) => void
 }
 
@@ -79,19 +79,23 @@ export const createRooms = ({ owner, link, nowMs, kept, onOpened }: RoomsOptions
     if (!isKnown) closedMonths.value = [...closedMonths.value, month].sort().reverse()
   }
 
-  openMonth(millisToMonth(nowMs() as Millis))
-  const keptMonths = [...new Set(kept.flatMap((name) => monthOf(name, owner) ?? []))].sort().reverse()
-  for (const month of keptMonths.slice(0, RECENT_MONTHS)) openMonth(month)
-  for (const month of keptMonths) noteMonth(month)
+  const all = (): readonly Room[] => [drafts, ...months.peek().flatMap(({ inbox, marks }) => [inbox, marks])]
 
-  const atStart = [drafts, ...months.value.flatMap(({ inbox, marks }) => [inbox, marks])]
+  openMonth(millisToMonth(nowMs() as Millis))
+  const start = async (): Promise<void> => {
+    const keptMonths = [...new Set((await kept).flatMap((name) => monthOf(name, owner) ?? []))].sort().reverse()
+    for (const month of keptMonths.slice(0, RECENT_MONTHS)) openMonth(month)
+    for (const month of keptMonths) noteMonth(month)
+    await Promise.all(all().map((room) => room.loaded))
+  }
+
   return {
     drafts,
     months,
     notes,
     closedMonths,
     openMonth,
-    all: () => [drafts, ...months.peek().flatMap(({ inbox, marks }) => [inbox, marks])],
+    all,
     ofMessage: (id) => openMonth(messageToMonth(id)),
     onNote: (note) => {
       notes.value = new Map(notes.value).set(note.room, note)
@@ -102,7 +106,7 @@ export const createRooms = ({ owner, link, nowMs, kept, onOpened }: RoomsOptions
         [...closedMonths.value, ...months.value.map((rooms) => rooms.month)].filter((other) => other > month).length < RECENT_MONTHS
       if (note.unopened > 0 || isRecent) openMonth(month)
     },
-    loaded: Promise.all(atStart.map((room) => room.loaded)).then(() => undefined),
+    loaded: start(),
   }
 }
 

@@ -1,6 +1,6 @@
-// The rows that lists show: a message, a sent message with the truth about where it is, and their orders.
+// The rows that lists show: a message, a draft, a sent message with the truth about where it is, and their orders.
 
-import type { AccountId, MessageId } from '../../crdt-schema/ids.ts'
+import type { AccountId, DraftId, MessageId } from '../../crdt-schema/ids.ts'
 import type { Person } from '../../crdt-schema/inbox.ts'
 import type { ReceivedMessage, RecipientStatus, SentMessage, UnsentMessage } from '../../crdt-schema/mailbox.ts'
 
@@ -34,6 +34,21 @@ export interface SentRow {
   readonly state: SentState
   /** The nodes known to hold it, in order. */
   readonly storedOn: readonly number[]
+}
+
+export type DraftError = 'no-recipient' | 'empty' | 'too-large' | 'outbox-full'
+
+export interface DraftRow {
+  readonly id: DraftId
+  readonly to: readonly Person[]
+  readonly text: string
+  readonly isSelected: boolean
+  readonly isEditing: boolean
+  /** Discarded in this visit: shown as a line with Undo. */
+  readonly isDiscarded: boolean
+  readonly isPending: boolean
+  readonly storedOn: readonly number[]
+  readonly error: DraftError | null
 }
 
 export type MessageOrder = 'newest' | 'unread'

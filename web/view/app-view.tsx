@@ -43,7 +43,7 @@ const Screens = ({ app, announcer }: { app: App; announcer: Announcer }) => {
   const state = app.session.state.value
   const mail = app.mail.value
   if (state.status !== 'signed-in' && state.status !== 'taken-over') return <SignedOut app={app} />
-  if (mail === null || !mail.isLoaded.value) return <main class="loading" id="content" aria-busy="true" />
+  if (mail === null || (!mail.isLoaded.value && mail.seenMs.value === null)) return <main class="loading" id="content" aria-busy="true" />
   return <SignedIn key={mail.owner} app={app} mail={mail} announcer={announcer} />
 }
 
@@ -88,13 +88,13 @@ const SignedIn = ({ app, mail, announcer }: { app: App; mail: Mail; announcer: A
   useOutside(app, mail, PAGE_NAMES[path] ?? '')
   useEffect(() => {
     const listen = (event: KeyboardEvent): void => {
-      if (event.key !== 'k' || !(event.ctrlKey || event.metaKey) || event.altKey || document.querySelector('dialog[open]') !== null) return
+      if (event.key !== 'k' || !(event.ctrlKey || event.metaKey) || event.altKey || document.querySelector('dialog[open], .behind[inert]') !== null) return
       event.preventDefault()
-      isPaletteOpen.value = app.session.state.peek().status === 'signed-in' && app.session.lostName.peek() === null
+      isPaletteOpen.value = true
     }
     document.addEventListener('keydown', listen)
     return () => document.removeEventListener('keydown', listen)
-  }, [app, isPaletteOpen])
+  }, [isPaletteOpen])
   const state = app.session.state.value
   const lostName = app.session.lostName.value
   const isDeleting = useSignal(false)
@@ -107,6 +107,7 @@ const SignedIn = ({ app, mail, announcer }: { app: App; mail: Mail; announcer: A
     isDeleting.value = true
   }
   const isCovered = state.status === 'taken-over' || lostName !== null
+  const isLoaded = mail.isLoaded.value
   const frame = { app, mail, announcer, onLogOut, onDelete, ...UNREAD }
   return (
     <>
@@ -118,7 +119,12 @@ const SignedIn = ({ app, mail, announcer }: { app: App; mail: Mail; announcer: A
           {state.status === 'taken-over' ? <TakenOver app={app} mail={mail} atMs={state.atMs} /> : lostName !== null && <NameLost app={app} lostName={lostName} />}
         </main>
       )}
-      <div class="behind" inert={isCovered}>
+      {!isLoaded && (
+        <main class="vh" aria-busy="true">
+          <h1>Opening your mail</h1>
+        </main>
+      )}
+      <div class="behind" inert={isCovered || !isLoaded} aria-busy={isLoaded ? undefined : true}>
         <Router>
           <Route path="/cluster" component={Framed} page="cluster" {...frame} />
           <Route path="/settings" component={Framed} page="settings" {...frame} />

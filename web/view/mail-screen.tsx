@@ -84,6 +84,7 @@ export const MailScreen = ({ app, mail, announcer, onLogOut, onDelete }: MailScr
           <InboxStrip mailbox={mailbox} onOpen={screen.open} />
           <Messages
             mailbox={mailbox}
+            seenMs={mail.seenMs.value}
             search={search.value}
             actions={screen.messages}
             hasOlder={mail.hasOlder.value}
@@ -106,7 +107,7 @@ export const MailScreen = ({ app, mail, announcer, onLogOut, onDelete }: MailScr
             }}
             onPeople={() => void people.refresh()}
           />
-          <Sent rows={mailbox.sent.value} search={search.value} nodes={nodes} actions={screen.sent} />
+          <Sent rows={mailbox.sent.value} count={mailbox.sentCount.value} search={search.value} nodes={nodes} actions={screen.sent} />
         </div>
       </main>
       <TabBar mail={mail} here={region} />

@@ -20,6 +20,8 @@ export interface MessageActions {
 
 export interface MessagesProps {
   readonly mailbox: MailboxModel
+  /** The rows are those that were seen at this time, until the documents are loaded. */
+  readonly seenMs: number | null
   readonly search: string
   readonly actions: MessageActions
   readonly hasOlder: boolean
@@ -35,7 +37,7 @@ const ORDERS: readonly { readonly value: MessageOrder; readonly label: string }[
   { value: 'unread', label: 'Unread first' },
 ]
 
-export const Messages = ({ mailbox, search, actions, hasOlder, onOlder, onFirstNote }: MessagesProps) => {
+export const Messages = ({ mailbox, seenMs, search, actions, hasOlder, onOlder, onFirstNote }: MessagesProps) => {
   const limit = useSignal(PAGE_ROWS)
   const itemOf = useMemo(() => createItems(actions), [actions])
   const all = mailbox.messages.value
@@ -48,6 +50,7 @@ export const Messages = ({ mailbox, search, actions, hasOlder, onOlder, onFirstN
           Messages <span class="count">({mailbox.messageCount.value})</span>
         </h2>
         {unread > 0 && <span class="small muted">{unread} unread</span>}
+        {seenMs !== null && <span class="small muted clamp1 as-seen">As last seen, {toWhen(seenMs, Date.now())}</span>}
         <Select
           label="Sort"
           className="quiet push sort"

@@ -15,6 +15,8 @@ export interface SentActions {
 
 export interface SentProps {
   readonly rows: readonly SentRow[]
+  /** Of all, where `rows` are only the first. */
+  readonly count: number
   readonly search: string
   readonly nodes: Nodes
   readonly actions: SentActions
@@ -24,13 +26,13 @@ const ROWS_MAX = 100
 /** After a day a message that is everywhere needs no words any more. */
 const WORDS_MS = 86_400_000
 
-export const Sent = ({ rows, search, nodes, actions }: SentProps) => {
+export const Sent = ({ rows, count, search, nodes, actions }: SentProps) => {
   const found = rows.filter((row) => matches(row, search)).slice(0, ROWS_MAX)
   return (
     <section aria-labelledby="sent-heading" id="sent">
       <div class="bar low">
         <h2 id="sent-heading" tabIndex={-1}>
-          Sent & outbox <span class="count">({rows.length})</span>
+          Sent & outbox <span class="count">({count})</span>
         </h2>
       </div>
       {rows.length === 0 && (

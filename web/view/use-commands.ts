@@ -11,7 +11,8 @@ export const useCommands = (preferences: Preferences, run: (command: Command) =>
   useEffect(() => {
     const keyboard = createKeyboard()
     const listen = (event: KeyboardEvent): void => {
-      if (event.defaultPrevented || document.querySelector('dialog[open]') !== null) return
+      // Nothing can be done behind a dialog, nor with what is shown before it is loaded.
+      if (event.defaultPrevented || document.querySelector('dialog[open], .behind[inert]') !== null) return
       const command = keyboard.press(event, {
         isInField: isField(event.target),
         hasSingleKeys: preferences.hasSingleKeys.peek(),

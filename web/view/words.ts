@@ -3,8 +3,7 @@
 
 import type { Refusal } from '../model/app.ts'
 import type { BannerState, ChipState } from '../model/connection.ts'
-import type { DraftError, DraftRow } from '../model/drafts.ts'
-import type { SentState } from '../model/rows.ts'
+import type { DraftError, DraftRow, SentState } from '../model/rows.ts'
 import type { SessionError } from '../model/session.ts'
 import { unreachable } from '../../crdt-schema/prelude.ts'
 
