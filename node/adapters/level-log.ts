@@ -22,7 +22,7 @@ export interface Logged {
 }
 
 const NOTHING: Logged = { removedBy: 0, updates: [] }
-/** A checkpoint holds up the event loop and other writes for one slice at a time. */
+/** A checkpoint holds up other writes for one slice at a time. */
 const SLICE_UPDATES_MAX = 4_000
 const SLICE_BYTES_MAX = 1024 * 1024
 
@@ -78,10 +78,13 @@ export class UnfoldedLog {
 
   /** Forgets the oldest `count` entries, which are in rows now. */
   drop(count: number): void {
+    const last = new Map<DocumentName, CommitNumber>()
     for (const { record, bytes } of this.#entries.splice(0, count)) {
       this.#bytes -= bytes
-      for (const document of new Set([...record.removed, ...record.updates.map((entry) => entry.document)])) this.#dropFrom(document, record.seq)
+      for (const document of record.removed) last.set(document, record.seq)
+      for (const { document } of record.updates) last.set(document, record.seq)
     }
+    for (const [document, seq] of last) this.#dropFrom(document, seq)
   }
 
   #dropFrom(document: DocumentName, seq: CommitNumber): void {

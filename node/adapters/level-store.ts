@@ -17,6 +17,7 @@ import { type LogEntry, UnfoldedLog } from './level-log.ts'
 import { type Found, readDatabase } from './level-opening.ts'
 import { type LogState, type Operation, STATE_KEY, encodeRecord, encodeState, logKey } from './level-records.ts'
 import { BROKEN_HEAD, type Database, isCorruption, readHeads, readRemains, readRows } from './level-rows.ts'
+import { createPauses } from './pauses.ts'
 
 export interface LevelStoreOptions {
   readonly directory: string
@@ -64,9 +65,11 @@ const createLeanBatch = (db: Database): ((operations: readonly Operation[], opti
   const begin = db.batch.bind(db) as () => ReturnType<Database['batch']>
   return async (operations, options) => {
     const batch = begin()
+    const pauses = createPauses()
     for (const operation of operations) {
       if (operation.type === 'put') batch.put(operation.key, operation.value)
       else batch.del(operation.key)
+      if (pauses.isDue()) await pauses.take()
     }
     await batch.write(options)
   }
@@ -253,8 +256,10 @@ class LevelStore implements Store {
     }
     const plans = [planRecords(records, this.#foldedMeta)]
     for (const document of lost) plans.push(await this.#planQuarantine(document))
+    const pauses = createPauses()
     for (const [document, delta] of deltas) {
       plans.push(planDocument(document, heads.get(document) ?? null, lost.has(document) ? { ...delta, digest: null } : delta))
+      if (pauses.isDue()) await pauses.take()
     }
     await this.#carryOut(joinPlans(plans), records.at(-1)?.seq)
     this.#foldedMeta = newestMeta(records) ?? this.#foldedMeta
