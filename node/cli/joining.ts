@@ -83,7 +83,8 @@ const askForPid = async (settings: Settings, joinUrl: string, directory: Joining
   do {
     const reply = await askOnceForPid(settings, joinUrl, body, idempotencyKey)
     if (reply === 'no-answer') {
-      if (last === 'no answer') throw nobodyAnswers(joinUrl)
+      // An answer can also be lost, or late: who is there at all is asked again.
+      if (last === 'no answer' && (await askMembers(joinUrl)) === null) throw nobodyAnswers(joinUrl)
     } else if (reply.answer.status === 503) last = codeOf(reply.answer)
     else {
       const { pid, members } = await readAdmission(settings, joinUrl, reply)

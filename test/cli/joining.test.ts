@@ -73,15 +73,17 @@ test('[REP7] an empty directory without a pid gets the one that the cluster gran
 })
 
 test('[REP7] "not now" and a lost answer are asked again: the same request, each time with a proof of its own', async ({ url }) => {
-  play = (_request, response) => {
-    if (heard.length === 1) say(response, 503, { code: 'no-coordinator' })
-    else if (heard.length === 2) response.destroy()
+  const asked = (): typeof heard => heard.filter(({ path }) => path === '/operator/admissions')
+  play = (request, response) => {
+    if (request.url === '/api/cluster') say(response, 200, { nodes: GRANTED.nodes })
+    else if (asked().length === 2) say(response, 503, { code: 'no-coordinator' })
+    else if (asked().length < 4) response.destroy()
     else say(response, 200, GRANTED, SECRET)
   }
   assert.is((await joinCluster(settingsFor(url), EMPTY)).config.pid, 3)
-  assert.is(heard.length, 3)
-  assert.is(new Set(heard.map(({ key, body }) => `${key} ${JSON.stringify(body)}`)).size, 1)
-  assert.is(new Set(heard.map(({ authorization }) => authorization)).size, 3)
+  assert.is(asked().length, 4)
+  assert.is(new Set(asked().map(({ key, body }) => `${key} ${JSON.stringify(body)}`)).size, 1)
+  assert.is(new Set(asked().map(({ authorization }) => authorization)).size, 4)
 })
 
 test('[REP7] a pid from somebody who does not prove the secret is not taken', async ({ url }) => {
