@@ -34,10 +34,12 @@ export const sessionId = idOf(UUID_PATTERN, parseSessionId)
 /** Names and passwords are judged by the call, which answers 422; here they are only text of a bounded size. */
 export const nameText = v.pipe(v.string(), v.maxLength(256))
 export const passwordText = v.pipe(v.string(), v.maxLength(1024))
+/** A recovery code as somebody types it. */
+export const codeText = v.pipe(v.string(), v.maxLength(64))
 export const deviceText = v.pipe(v.string(), v.maxLength(LIMITS.deviceCharactersMax))
 
 const time = v.pipe(v.string(), v.isoTimestamp())
-const count = v.pipe(v.number(), v.integer(), v.minValue(0))
+export const count = v.pipe(v.number(), v.integer(), v.minValue(0))
 const pid = count
 const pids = v.array(pid)
 
@@ -67,13 +69,16 @@ export const newSession = v.strictObject({ id: v.string(), token: v.string(), ex
 export const session = v.strictObject({ id: v.string(), device: v.string(), createdAt: time, expiresAt: time, current: v.boolean() })
 export type SessionJson = v.InferOutput<typeof session>
 
-export const signedIn = v.strictObject({ account, session: newSession, notice: v.exactOptional(notice) })
+/** Each is good once, for a new password. Told in the answer that made them and never again. */
+export const recoveryCodes = v.array(v.string())
+/** With `recoveryCodes` for an account that was just made. */
+export const signedIn = v.strictObject({ account, session: newSession, notice: v.exactOptional(notice), recoveryCodes: v.exactOptional(recoveryCodes) })
 export type SignedInJson = v.InferOutput<typeof signedIn>
 
 export const setting = v.union([v.string(), v.number(), v.boolean()])
 export const room = v.strictObject({ room: v.string(), digest: v.string(), unopened: count })
 export type RoomJson = v.InferOutput<typeof room>
-export const me = v.strictObject({ account, rooms: v.array(room), settings: v.record(v.string(), setting), notice: v.exactOptional(notice) })
+export const me = v.strictObject({ account, rooms: v.array(room), recoveryCodesLeft: count, settings: v.record(v.string(), setting), notice: v.exactOptional(notice) })
 export type MeJson = v.InferOutput<typeof me>
 
 // ---- messages and drafts

@@ -22,7 +22,7 @@ export const CALLS = {
     success: json(200, v.strictObject({ name: v.string(), exists: v.boolean() })), codes: ['invalid-name'],
   },
   'create-account': {
-    method: 'POST', path: '/api/accounts', summary: 'Make an account and sign in', token: 'not-needed',
+    method: 'POST', path: '/api/accounts', summary: 'Make an account and sign in; its recovery codes are told this once', token: 'not-needed',
     params: NOTHING, query: NOTHING, body: v.strictObject({ name: shapes.nameText, password: shapes.passwordText, device: v.exactOptional(shapes.deviceText) }),
     success: json(201, shapes.signedIn), codes: ['wrong-credentials', 'registration-closed', 'name-taken', 'id-reused', 'invalid-name', 'weak-password', 'no-coordinator'],
   },
@@ -51,6 +51,16 @@ export const CALLS = {
     params: NOTHING, query: NOTHING,
     body: v.strictObject({ name: shapes.nameText, password: shapes.passwordText, device: v.exactOptional(shapes.deviceText), takeOver: v.exactOptional(v.boolean()) }),
     success: json(201, shapes.signedIn), codes: ['wrong-credentials', 'already-signed-in', 'id-reused', 'no-coordinator'],
+  },
+  'recover-account': {
+    method: 'POST', path: '/api/recover', summary: 'Set a new password with a recovery code, which is used up; ends every session. Sign in after it', token: 'not-needed',
+    params: NOTHING, query: NOTHING, body: v.strictObject({ name: shapes.nameText, code: shapes.codeText, newPassword: shapes.passwordText }),
+    success: json(200, v.strictObject({ account: shapes.account, recoveryCodesLeft: shapes.count })), codes: ['wrong-credentials', 'id-reused', 'weak-password', 'no-coordinator'],
+  },
+  'make-recovery-codes': {
+    method: 'POST', path: '/api/me/recovery-codes', summary: 'New recovery codes in place of all old ones, told this once', token: 'needed',
+    params: NOTHING, query: NOTHING, body: v.strictObject({ password: shapes.passwordText }),
+    success: json(201, v.strictObject({ recoveryCodes: shapes.recoveryCodes })), codes: ['wrong-credentials', 'id-reused', 'no-coordinator'],
   },
   'list-sessions': {
     method: 'GET', path: '/api/sessions', summary: 'Where this account is signed in', token: 'needed',

@@ -2,17 +2,19 @@
 // Behind it they are text that parses; what they mean is node/core's business (grants.ts).
 
 import * as v from 'valibot'
+import { CODES_PER_SET_MAX } from './recovery.ts'
 
 const text = v.pipe(v.string(), v.maxLength(512))
 const number = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const session = v.looseObject({ id: text, tokenHash: text, expiresMs: number, device: text })
 const requestId = text
 const accountId = text
+const codes = v.exactOptional(v.looseObject({ hashes: v.pipe(v.array(text), v.minLength(1), v.maxLength(CODES_PER_SET_MAX)), over: v.nullable(text) }))
 
 const grant = v.variant('kind', [
-  v.looseObject({ kind: v.literal('create-account'), requestId, accountId, shownName: text, nameKey: text, passwordHash: text, session }),
-  v.looseObject({ kind: v.literal('change-account'), requestId, accountId, shownName: v.nullable(text), nameKey: v.nullable(text), passwordHash: v.nullable(text), keepSession: v.nullable(text) }),
-  v.looseObject({ kind: v.literal('grant-session'), requestId, accountId, takeOver: v.boolean(), session }),
+  v.looseObject({ kind: v.literal('create-account'), requestId, accountId, shownName: text, nameKey: text, passwordHash: text, session, codes }),
+  v.looseObject({ kind: v.literal('change-account'), requestId, accountId, shownName: v.nullable(text), nameKey: v.nullable(text), passwordHash: v.nullable(text), keepSession: v.nullable(text), codes, spends: v.exactOptional(text) }),
+  v.looseObject({ kind: v.literal('grant-session'), requestId, accountId, takeOver: v.boolean(), session, codes }),
   v.looseObject({ kind: v.literal('remove-account'), requestId, accountId }),
   v.looseObject({ kind: v.literal('admit-member'), requestId, pid: v.nullable(number), nodeId: text, url: text, taken: v.exactOptional(v.array(number)) }),
   v.looseObject({ kind: v.literal('remove-member'), requestId, nodeId: text })

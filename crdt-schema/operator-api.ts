@@ -27,7 +27,7 @@ const documentName = parsedBy(toDocumentName, 'must be the name of a document')
 /** A name as shown, or an id: ids are tried first. */
 const byAccount = v.strictObject({ account: v.pipe(v.string(), v.maxLength(256)) })
 
-export const operatorAccount = v.strictObject({ id: v.string(), name: v.string(), sessions: count, bytes: count })
+export const operatorAccount = v.strictObject({ id: v.string(), name: v.string(), sessions: count, recoveryCodes: count, bytes: count })
 export const operatorMember = v.strictObject({ pid: count, nodeId: v.nullable(v.string()), url: v.string(), status: v.picklist(['ready', 'syncing', 'down', 'removed']) })
 export const storedDocument = v.strictObject({ name: v.string(), bytes: count })
 /** `state`: everything the document holds as one Yjs update (V1), base64. */

@@ -102,8 +102,10 @@ export const createHttpLimits = (figures: LimitFigures = LIMIT_FIGURES): HttpLim
     const place = toNetwork(address)
     switch (call.type) {
       case 'create-session':
-        return admitGuess(`name ${call.name.normalize('NFKC').trim().toLowerCase()}`, place)
+      case 'recover-account': // one count: whoever may guess no more passwords may guess no codes either
+        return admitGuess(subjectOf(call.name), place)
       case 'change-me':
+      case 'make-recovery-codes':
       case 'remove-me':
         return admitGuess(`token ${token ?? ''}`, place)
       case 'create-account':
@@ -129,6 +131,8 @@ export const createHttpLimits = (figures: LimitFigures = LIMIT_FIGURES): HttpLim
     }
   }
 }
+
+const subjectOf = (name: string): string => `name ${name.normalize('NFKC').trim().toLowerCase()}`
 
 interface Guesses {
   secondsToWait(key: string): Promise<number>

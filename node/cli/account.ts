@@ -13,6 +13,8 @@ export const ACCOUNT_HELP = `Usage: node dist/node.js account list [PREFIX]
        node dist/node.js account remove NAME [--yes]
 
 Works on the running node of this machine, for the whole cluster. NAME may be an account's id.
+CODES of the list: how many recovery codes are left, by which somebody can
+set a new password without you.
 A password is asked for on the terminal, or read as one line from stdin.
 reset-password ends all sessions of the account. remove cannot be undone; the name becomes free.
 
@@ -44,7 +46,7 @@ const list = async (ask: AskNode, prefix: string, { output }: Arguments, { say }
     after = page.next
   } while (after !== undefined)
   if (output === 'json') return say(JSON.stringify({ accounts }, null, 2))
-  for (const line of toColumns([['NAME', 'ID', 'SESSIONS', 'SIZE'], ...accounts.map(({ name, id, sessions, bytes }) => [name, id, String(sessions), showBytes(bytes)])])) say(line)
+  for (const line of toColumns([['NAME', 'ID', 'SESSIONS', 'CODES', 'SIZE'], ...accounts.map(({ name, id, sessions, recoveryCodes, bytes }) => [name, id, String(sessions), String(recoveryCodes), showBytes(bytes)])])) say(line)
 }
 
 const setPassword = async (ask: AskNode, verb: 'create' | 'reset-password', name: string, { flags, output }: Arguments, terminal: Terminal): Promise<void> => {

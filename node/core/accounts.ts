@@ -5,6 +5,7 @@
 import type { CallOf } from '../../crdt-schema/api.ts'
 import { type AccountId, type RequestId, nameToKey, parseName, requestToAccountId } from '../../crdt-schema/ids.ts'
 import { type CallContext, answer, refuse, refuseGrant, refuseKey, requestIdOf } from './answers.ts'
+import { askForCodes } from './codes.ts'
 import type { Answer, Desk, Facts } from './desk.ts'
 import { changeToFingerprint } from './grants.ts'
 import { answerSignIn, askForSession, isPossiblePassword, mayBeElsewhere, mintSessionFor } from './sessions.ts'
@@ -44,7 +45,7 @@ export const createAccount = (desk: Desk, call: CallOf<'create-account'>, contex
   if (desk.directory.ownerOfName(nameKey) !== null) return refuse('name-taken')
   if (facts.hash === null) return { status: 'needs-hash', password: call.password }
   const seed = mintSessionFor(desk, requestId, device, facts)
-  return { status: 'needs-grant', grant: { kind: 'create-account', requestId, accountId, shownName: name, nameKey, passwordHash: facts.hash, session: seed } }
+  return { status: 'needs-grant', grant: { kind: 'create-account', requestId, accountId, shownName: name, nameKey, passwordHash: facts.hash, session: seed, codes: askForCodes(desk, accountId, facts) } }
 }
 
 interface Repeat {
@@ -56,14 +57,17 @@ interface Repeat {
   readonly facts: Facts
 }
 
-/** The account is there already: whoever knows its password gets it with a fresh session, which ends the one of the first try. */
+/**
+ * The account is there already: whoever knows its password gets it with a fresh session and fresh recovery codes, which replace those of the
+ * first try. Nobody got these, or the call would not be repeated.
+ */
 const repeatCreation = (desk: Desk, { accountId, requestId, name, device, password, facts }: Repeat): Answer => {
   const made = [...desk.directory.claimsOf(accountId)].find(claim => claim.requestId === requestId)
   if (made?.shownName !== name) return refuse('id-reused')
   const proof = provePassword(desk, accountId, password, facts)
   if (proof.status === 'asked') return proof.answer
   if (proof.status === 'wrong') return refuse('id-reused')
-  return askForSession(desk, { accountId, requestId, takeOver: false, device, provedHash: proof.hash, facts })
+  return askForSession(desk, { accountId, requestId, takeOver: false, device, provedHash: proof.hash, facts, codes: askForCodes(desk, accountId, facts) })
 }
 
 // ---- change-me
@@ -125,14 +129,14 @@ const isRepeatedRemoval = (desk: Desk, requestId: RequestId, token: string | nul
 
 // ---- passwords
 
-type Proof =
+export type Proof =
   /** The hash that fits, which is in force. */
   | { readonly status: 'right'; readonly hash: string }
   | { readonly status: 'wrong' }
   | { readonly status: 'asked'; readonly answer: Answer }
 
 /** Checks the password of an account that exists; asks the shell first, and again by way of the caller if the hash has changed since. */
-const provePassword = (desk: Desk, accountId: AccountId, password: string, { verified }: Facts): Proof => {
+export const provePassword = (desk: Desk, accountId: AccountId, password: string, { verified }: Facts): Proof => {
   const secret = desk.directory.secretOf(accountId)
   if (secret === null || !isPossiblePassword(password)) return { status: 'wrong' }
   if (verified === null) return { status: 'asked', answer: { status: 'needs-verify', password, hashes: [secret.passwordHash] } }

@@ -12,6 +12,7 @@ import { deleteDraft, listDrafts, putDraft } from './draft-calls.ts'
 import { readMe } from './me.ts'
 import { changeMessage, countInbox, deleteMessage, listMessages, openInbox, recallMessage } from './message-calls.ts'
 import { runOperatorCall } from './operator-calls.ts'
+import { makeRecoveryCodes, recoverAccount } from './recovery.ts'
 import { sendDrafts, sendMessage } from './sending-calls.ts'
 import { authenticate, createSession, endSession, listSessions, mayBeElsewhere } from './sessions.ts'
 
@@ -23,6 +24,7 @@ export const runCall = (desk: Desk, call: Call | OperatorCall, asked: Omit<CallC
     case 'look-up-name': return lookUpName(desk, call)
     case 'create-account': return createAccount(desk, call, context)
     case 'create-session': return createSession(desk, call, context)
+    case 'recover-account': return recoverAccount(desk, call, context)
     case 'remove-me': return removeMe(desk, call, context) // it ends its own session, and answers after that
     case 'read-cluster': return answer(200, describe(), 'nothing')
     default: return context.session === null ? refuse(mayBeElsewhere(desk, asked.token) ? 'incomplete' : 'unauthorized') : runOwn(desk, call, context, context.session)
@@ -31,13 +33,14 @@ export const runCall = (desk: Desk, call: Call | OperatorCall, asked: Omit<CallC
 
 const isOperatorCall = (call: Call | OperatorCall): call is OperatorCall => call.type.startsWith('operator-')
 
-type OwnCall = Exclude<Call, { readonly type: 'look-up-name' | 'create-account' | 'create-session' | 'remove-me' | 'read-cluster' }>
+type OwnCall = Exclude<Call, { readonly type: 'look-up-name' | 'create-account' | 'create-session' | 'recover-account' | 'remove-me' | 'read-cluster' }>
 
 const runOwn = (desk: Desk, call: OwnCall, context: CallContext, { accountId, id }: SessionRow): Answer => {
   switch (call.type) {
     case 'list-accounts': return listAccounts(desk, call, context)
     case 'read-me': return readMe(desk, call, context)
     case 'change-me': return changeMe(desk, call, context)
+    case 'make-recovery-codes': return makeRecoveryCodes(desk, call, context)
     case 'list-sessions': return listSessions(desk, call, context)
     case 'end-session': return endSession(desk, call, context)
     case 'count-inbox': return countInbox(desk, accountId)

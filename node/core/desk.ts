@@ -88,12 +88,21 @@ export interface Desk {
 
 /** What only the coordinator may decide, as plain data that travels and is kept tentatively on every disk. */
 export type Grant =
-  | { readonly kind: 'create-account'; readonly requestId: RequestId; readonly accountId: AccountId; readonly shownName: string; readonly nameKey: NameKey; readonly passwordHash: string; readonly session: SessionSeed }
-  | { readonly kind: 'change-account'; readonly requestId: RequestId; readonly accountId: AccountId; readonly shownName: string | null; readonly nameKey: NameKey | null; readonly passwordHash: string | null; readonly keepSession: SessionId | null }
-  | { readonly kind: 'grant-session'; readonly requestId: RequestId; readonly accountId: AccountId; readonly takeOver: boolean; readonly session: SessionSeed; readonly provedHash: string /* the hash that the password fitted: must still be in force */; readonly rehash: string | null /* to put in its place */ }
+  | { readonly kind: 'create-account'; readonly requestId: RequestId; readonly accountId: AccountId; readonly shownName: string; readonly nameKey: NameKey; readonly passwordHash: string; readonly session: SessionSeed; readonly codes?: NewCodes }
+  | { readonly kind: 'change-account'; readonly requestId: RequestId; readonly accountId: AccountId; readonly shownName: string | null; readonly nameKey: NameKey | null; readonly passwordHash: string | null; readonly keepSession: SessionId | null; readonly codes?: NewCodes; readonly spends?: string /* the hash of a recovery code that stands for the password */ }
+  | { readonly kind: 'grant-session'; readonly requestId: RequestId; readonly accountId: AccountId; readonly takeOver: boolean; readonly session: SessionSeed; readonly provedHash: string /* the hash that the password fitted: must still be in force */; readonly rehash: string | null /* to put in its place */; readonly codes?: NewCodes }
   | { readonly kind: 'remove-account'; readonly requestId: RequestId; readonly accountId: AccountId }
   | { readonly kind: 'admit-member'; readonly requestId: RequestId; readonly pid: Pid | null; readonly nodeId: NodeId; readonly url: string; readonly taken?: readonly Pid[] /* that have an address in --peers of the node that asks */ }
   | { readonly kind: 'remove-member'; readonly requestId: RequestId; readonly nodeId: NodeId }
+
+/**
+ * Recovery codes to put in place of those an account has. `over` is the set in force when they were made (null: none): with another one in force
+ * by now, somebody was shown codes since, and these come too late. A coordinator of an older version passes them over, so its outcome lacks `codes`.
+ */
+export interface NewCodes {
+  readonly hashes: readonly string[]
+  readonly over: string | null
+}
 
 /** JSON-able; `code` of a refusal is the HTTP problem's code. */
 export type GrantOutcome =
@@ -112,7 +121,7 @@ export interface GrantStamp {
 export interface Facts {
   /** Cluster time when the call arrived: the same in every run. */
   readonly arrivedMs: Millis
-  /** 64 random bytes, the same in every run of this call. */
+  /** 64 random bytes, the same in every run of this call; after them those of recovery codes, for a call that makes some. */
   readonly random: Uint8Array
   readonly hash: string | null
   /** `hashes` as the run that asked listed them, since `match` is an index into that list and the next run may list others. */

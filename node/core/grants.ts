@@ -8,8 +8,9 @@ import { LIMITS } from '../../crdt-schema/limits.ts'
 import { addMember, removeMember } from '../../crdt-schema/members.ts'
 import { isBroken } from '../../crdt-schema/mutation.ts'
 import { type Result, assert, fail, ok, unreachable } from '../../crdt-schema/prelude.ts'
+import { addCodeSet, countCodes, currentCodeSet, hashesToSetId, isCodeGood, spendCode } from '../../crdt-schema/recovery.ts'
 import { endSession, grantSession } from '../../crdt-schema/sessions.ts'
-import type { Desk, Grant, GrantOutcome, GrantStamp } from './desk.ts'
+import type { Desk, Grant, GrantOutcome, GrantStamp, NewCodes } from './desk.ts'
 import { isEarlierTry } from './tokens.ts'
 
 type GrantOf<Kind extends Grant['kind']> = Extract<Grant, { kind: Kind }>
@@ -133,9 +134,10 @@ const applyCreation = (desk: Desk, grant: GrantOf<'create-account'>, stamp: Gran
   if (claimOfRequest(desk, accountId, requestId) === null) {
     desk.edit(nameToDocument(nameKey), doc => addClaim(doc, { nameKey, accountId, epoch: stamp.epoch, shownName, requestId, hlc: stamp.hlc }))
     desk.edit(accountToDocument(accountId), doc => addSecret(doc, accountId, passwordHash, stamp.hlc))
+    writeCodes(desk, accountId, grant.codes, stamp.hlc)
     desk.edit(sessionToDocument(session.id), doc => grantSession(doc, { ...session, accountId, rank: nextRank(desk, accountId), hlc: stamp.hlc }))
   }
-  return granted({ accountId, name: desk.directory.nameOf(accountId), sessionId: session.id, expiresMs: session.expiresMs })
+  return granted({ accountId, name: desk.directory.nameOf(accountId), sessionId: session.id, expiresMs: session.expiresMs, ...codesTold(desk, accountId, grant.codes) })
 }
 
 // ---- change-account
@@ -143,13 +145,21 @@ const applyCreation = (desk: Desk, grant: GrantOf<'create-account'>, stamp: Gran
 /** Tells a change from another one under the same id, without anything made from a password. */
 export const changeToFingerprint = (shownName: string | null, changesPassword: 'new-password' | 'same-password'): string => JSON.stringify(['change', shownName, changesPassword])
 
-const fingerprintOf = (grant: GrantOf<'change-account'>): string => changeToFingerprint(grant.shownName, grant.passwordHash === null ? 'same-password' : 'new-password')
+/** The same for a recovery: the hash of its code is in the document anyway. */
+export const recoveryToFingerprint = (codeHash: string): string => JSON.stringify(['recover', codeHash])
+export const CODES_FINGERPRINT = 'new-codes'
+
+const fingerprintOf = (grant: GrantOf<'change-account'>): string =>
+  grant.spends !== undefined ? recoveryToFingerprint(grant.spends) : grant.codes !== undefined ? CODES_FINGERPRINT : changeToFingerprint(grant.shownName, grant.passwordHash === null ? 'same-password' : 'new-password')
 
 const judgeChange = (desk: Desk, grant: GrantOf<'change-account'>): Judgement => {
   const { directory } = desk
   if (!directory.exists(grant.accountId)) return fail('no-such-account')
   const repeated = directory.requestOf(grant.accountId, grant.requestId)
-  if (repeated !== null) return repeated.fingerprint === fingerprintOf(grant) ? ALLOWED : fail('id-reused')
+  if (repeated !== null && repeated.fingerprint !== fingerprintOf(grant)) return fail('id-reused')
+  if (!areInTime(desk, grant.accountId, grant.codes)) return fail('unknown')
+  if (repeated !== null) return ALLOWED
+  if (grant.spends !== undefined && !isGoodFor(desk, grant.accountId, grant.spends)) return fail('wrong-credentials')
   return grant.nameKey === null || isFreeFor(desk, grant.nameKey, grant.accountId) ? ALLOWED : fail('name-taken')
 }
 
@@ -159,17 +169,19 @@ const isFreeFor = (desk: Desk, nameKey: NameKey, accountId: AccountId): boolean 
 }
 
 const applyChange = (desk: Desk, grant: GrantOf<'change-account'>, stamp: GrantStamp): GrantOutcome => {
-  const { requestId, accountId, shownName, nameKey, passwordHash } = grant
+  const { requestId, accountId, shownName, nameKey, passwordHash, spends } = grant
   if (desk.directory.requestOf(accountId, requestId) === null) {
     if (shownName !== null && nameKey !== null) rename(desk, { nameKey, accountId, epoch: stamp.epoch, shownName, requestId, hlc: stamp.hlc })
     const secretHlc = toLater(stamp.hlc, desk.directory.secretOf(accountId)?.hlc ?? null)
     desk.edit(accountToDocument(accountId), doc => {
       if (passwordHash !== null) addSecret(doc, accountId, passwordHash, secretHlc)
+      if (spends !== undefined) spendCode(doc, accountId, spends, stamp.hlc)
       rememberAccountRequest(doc, { accountId, requestId, fingerprint: fingerprintOf(grant), hlc: stamp.hlc })
     })
     if (passwordHash !== null) endSessions(desk, accountId, stamp.hlc, id => id !== grant.keepSession)
   }
-  return granted({ accountId, name: desk.directory.nameOf(accountId) })
+  writeCodes(desk, accountId, grant.codes, stamp.hlc) // a repeat brings others: nobody got those of the first try
+  return granted({ accountId, name: desk.directory.nameOf(accountId), ...codesTold(desk, accountId, grant.codes) })
 }
 
 /**
@@ -205,6 +217,7 @@ const judgeSession = (desk: Desk, grant: GrantOf<'grant-session'>): Judgement =>
   if (ofRequest.some(({ accountId, device }) => accountId !== grant.accountId || device !== grant.session.device)) return fail('id-reused')
   // A first try that comes after its repeat: who asked has the session of the repeat, and keeps it.
   if (ofRequest.some(({ id }) => isEarlierTry(grant.session.id, id))) return fail('unknown')
+  if (!areInTime(desk, grant.accountId, grant.codes)) return fail('unknown')
   // The password was changed, or its hash renewed, between the check and now: run the call again.
   if (directory.secretOf(grant.accountId)?.passwordHash !== grant.provedHash) return fail('unknown')
   if (desk.config.sessionsPerAccount > 1 || grant.takeOver) return ALLOWED
@@ -223,8 +236,9 @@ const applySession = (desk: Desk, grant: GrantOf<'grant-session'>, stamp: GrantS
     endSessions(desk, accountId, stamp.hlc, id => over.has(id))
     const secretHlc = toLater(stamp.hlc, desk.directory.secretOf(accountId)?.hlc ?? null)
     if (rehash !== null) desk.edit(accountToDocument(accountId), doc => addSecret(doc, accountId, rehash, secretHlc))
+    writeCodes(desk, accountId, grant.codes, stamp.hlc)
   }
-  return granted({ accountId, name: desk.directory.nameOf(accountId), sessionId: session.id, expiresMs: session.expiresMs })
+  return granted({ accountId, name: desk.directory.nameOf(accountId), sessionId: session.id, expiresMs: session.expiresMs, ...codesTold(desk, accountId, grant.codes) })
 }
 
 const nextRank = (desk: Desk, accountId: AccountId): number => (desk.directory.sessionsOf(accountId).at(-1)?.rank ?? 0) + 1
@@ -240,6 +254,36 @@ export const endSessions = (desk: Desk, accountId: AccountId, hlc: Hlc, isEnding
   for (const { id, ended } of desk.directory.sessionsOf(accountId)) {
     if (!ended && isEnding(id)) desk.edit(sessionToDocument(id), doc => endSession(doc, id, hlc))
   }
+}
+
+// ---- recovery codes, which come with other grants
+
+const codeSetIdOf = (desk: Desk, accountId: AccountId): string | null => {
+  const doc = desk.document(accountToDocument(accountId))
+  return (doc === null ? null : currentCodeSet(doc, accountId)?.id) ?? null
+}
+
+/** Codes made before others were shown come too late: whoever was shown those would hold codes that are none. The very same again may be. */
+const areInTime = (desk: Desk, accountId: AccountId, codes: NewCodes | undefined): boolean => {
+  if (codes === undefined) return true
+  const heldId = codeSetIdOf(desk, accountId)
+  return heldId === codes.over || heldId === hashesToSetId(codes.hashes)
+}
+
+const isGoodFor = (desk: Desk, accountId: AccountId, hash: string): boolean => {
+  const doc = desk.document(accountToDocument(accountId))
+  return doc !== null && isCodeGood(doc, accountId, hash)
+}
+
+const writeCodes = (desk: Desk, accountId: AccountId, codes: NewCodes | undefined, hlc: Hlc): void => {
+  if (codes === undefined) return
+  desk.edit(accountToDocument(accountId), doc => addCodeSet(doc, accountId, codes.hashes, toLater(hlc, currentCodeSet(doc, accountId)?.hlc ?? null)))
+}
+
+/** Tells that the codes are in force, so that they may be shown. */
+const codesTold = (desk: Desk, accountId: AccountId, codes: NewCodes | undefined): { readonly codes?: number } => {
+  const doc = desk.document(accountToDocument(accountId))
+  return doc === null || codes === undefined || codeSetIdOf(desk, accountId) !== hashesToSetId(codes.hashes) ? {} : { codes: countCodes(doc, accountId) }
 }
 
 // ---- remove-account

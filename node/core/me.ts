@@ -6,6 +6,7 @@ import type { MeJson, RoomJson } from '../../crdt-schema/api-shapes.ts'
 import { readSettings } from '../../crdt-schema/drafts.ts'
 import { type AccountId, type DocumentName, documentToRoom, draftsDocument, marksDocument, parseDocumentName } from '../../crdt-schema/ids.ts'
 import { type CallContext, answer, refuse } from './answers.ts'
+import { countCodesOf } from './codes.ts'
 import type { Answer, Desk } from './desk.ts'
 import { countUnopened, monthsOf } from './message-views.ts'
 import { noticeOf } from './sessions.ts'
@@ -26,6 +27,7 @@ export const readMe = (desk: Desk, _call: CallOf<'read-me'>, { session }: CallCo
   const body: MeJson = {
     account: { id: owner, name: desk.directory.nameOf(owner) ?? '' },
     rooms: rooms.map(name => toRoom(desk, owner, name)),
+    recoveryCodesLeft: countCodesOf(desk, owner),
     settings: drafts === null ? {} : readSettings(drafts).value,
     ...(notice === null ? {} : { notice }),
   }

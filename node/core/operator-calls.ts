@@ -8,6 +8,7 @@ import type { OperatorCall, OperatorCallOf } from '../../crdt-schema/operator-ap
 import { type AccountId, type DocumentName, nameToKey, parseAccountId, parseName, requestToAccountId } from '../../crdt-schema/ids.ts'
 import { unreachable } from '../../crdt-schema/prelude.ts'
 import { type CallContext, answer, refuse, refuseGrant, refuseKey, requestIdOf } from './answers.ts'
+import { countCodesOf } from './codes.ts'
 import type { Answer, Desk, GrantOutcome } from './desk.ts'
 import { changeToFingerprint, documentsOfAccount } from './grants.ts'
 import { isPossiblePassword, mintSessionFor } from './sessions.ts'
@@ -39,12 +40,16 @@ const listAccounts = (desk: Desk, call: OperatorCallOf<'operator-list-accounts'>
   const rows = accounts.map(({ id, name }) => ({
     id, name,
     sessions: desk.directory.liveSessionsOf(id, desk.clusterMs).length,
+    recoveryCodes: countCodesOf(desk, id),
     bytes: documentsOfAccount(desk, id).reduce((sum, document) => sum + desk.bytesOf(document), 0)
   }))
   return answer(200, next === null ? { accounts: rows } : { accounts: rows, next })
 }
 
-/** As a person's own sign-up, but for the session, which nobody gets a token for: it ends as it begins. */
+/**
+ * As a person's own sign-up, but for the session, which nobody gets a token for: it ends as it begins. And without recovery codes, which are
+ * nobody's business but the person's: they are made in the settings.
+ */
 const createAccount = (desk: Desk, call: OperatorCallOf<'operator-create-account'>, context: CallContext): Answer => {
   const { facts } = context
   const requestId = requestIdOf(context)

@@ -6,6 +6,7 @@ import type { Millis } from '../../crdt-schema/ids.ts'
 import type { OperatorCall } from '../../crdt-schema/operator-api.ts'
 import { refuse } from './answers.ts'
 import { runCall } from './calls.ts'
+import { randomBytesOf } from './codes.ts'
 import { isOverfull, latestCommit } from './commits.ts'
 import { describe, describeChecks } from './describe.ts'
 import type { Answer, Facts } from './desk.ts'
@@ -31,7 +32,7 @@ const isAlwaysServed = (body: Call | OperatorCall): boolean => body.type === 're
 export const onRequest = (node: NodeState, event: { readonly call: CallId; readonly body: Call | OperatorCall; readonly token: string | null; readonly idempotencyKey: string | null }): void => {
   const call: PendingCall = {
     id: event.call, body: event.body, token: event.token, idempotencyKey: event.idempotencyKey, sinceMs: node.now.monotonicMs,
-    facts: { arrivedMs: node.desk.clusterMs as Millis, random: node.desk.random(64), hash: null, verified: null, grant: null }, waits: 'ready', job: 0, hashes: [], answer: null
+    facts: { arrivedMs: node.desk.clusterMs as Millis, random: node.desk.random(randomBytesOf(event.body.type)), hash: null, verified: null, grant: null }, waits: 'ready', job: 0, hashes: [], answer: null
   }
   if (node.calls.byId.size >= CALLS_MAX) respond(node, call, refuse('busy'))
   else {

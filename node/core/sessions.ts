@@ -9,11 +9,12 @@ import { LIMITS } from '../../crdt-schema/limits.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
 import { type SessionRow, endSession as markEnded } from '../../crdt-schema/sessions.ts'
 import { type CallContext, answer, millisToHlc, millisToTime, refuse, refuseGrant, refuseKey, requestIdOf } from './answers.ts'
-import type { Answer, Desk, Facts, GrantOutcome } from './desk.ts'
+import { codesOf } from './codes.ts'
+import type { Answer, Desk, Facts, GrantOutcome, NewCodes } from './desk.ts'
 import { type MintedSession, mintSession, toToken, tokenToSessionId } from './tokens.ts'
 
 /** Hashes tried for one sign-in: more people than this never claim one name. */
-const CLAIMANTS_MAX = 4
+export const CLAIMANTS_MAX = 4
 const DAY_MS = 86_400_000
 
 /** Checked when there is nobody to check: no password fits it, and whoever checks it does the work of a real hash as it is configured. */
@@ -62,13 +63,15 @@ export interface SessionWish {
   /** The hash in force that the password was found to fit. */
   readonly provedHash: string
   readonly facts: Facts
+  /** Recovery codes to give with it: for the repeat of a sign-up. */
+  readonly codes?: NewCodes
 }
 
 /** Asks the coordinator for a session. */
-export const askForSession = (desk: Desk, { accountId, requestId, takeOver, device, provedHash, facts }: SessionWish): Answer => {
+export const askForSession = (desk: Desk, { accountId, requestId, takeOver, device, provedHash, facts, codes }: SessionWish): Answer => {
   const seed = mintSessionFor(desk, requestId, device, facts)
   const rehash = facts.verified?.rehash ?? null
-  return { status: 'needs-grant', grant: { kind: 'grant-session', requestId, accountId, takeOver, session: seed, provedHash, rehash } }
+  return { status: 'needs-grant', grant: { kind: 'grant-session', requestId, accountId, takeOver, session: seed, provedHash, rehash, ...(codes === undefined ? {} : { codes }) } }
 }
 
 export const mintSessionFor = (desk: Desk, requestId: RequestId, device: string, facts: Facts): MintedSession => {
@@ -79,7 +82,7 @@ export const mintSessionFor = (desk: Desk, requestId: RequestId, device: string,
 /** Tells of the account and session that a grant gave, with the token that only the caller's node knows. */
 export const answerSignIn = (desk: Desk, outcome: GrantOutcome, facts: Facts): Answer => {
   if (outcome.status === 'refused') return refuseGrant(outcome.code)
-  const { accountId, name, sessionId, expiresMs } = outcome.value
+  const { accountId, name, sessionId, expiresMs, codes } = outcome.value
   const id = typeof sessionId === 'string' ? parseSessionId(sessionId) : null
   assert(typeof accountId === 'string' && id !== null && typeof expiresMs === 'number', 'a sign-in was granted to nobody')
   const account = desk.directory.session(id)?.accountId
@@ -88,6 +91,7 @@ export const answerSignIn = (desk: Desk, outcome: GrantOutcome, facts: Facts): A
     account: { id: accountId, name: typeof name === 'string' ? name : '' },
     session: { id, token: toToken(id, facts.random), expiresAt: millisToTime(expiresMs as Millis) },
     ...(notice === null ? {} : { notice }),
+    ...(codes === undefined ? {} : { recoveryCodes: [...codesOf(facts)] }),
   }
   return answer(201, body)
 }

@@ -68,6 +68,12 @@ test('guesses at many names from one network wait', async () => {
   assert.is(await attempt(limits, signIn('eve'), '2001:db8::2:0:0:0:1', 'wrong-credentials'), 0, 'the network beside is free')
 })
 
+test('guesses at recovery codes and at the password of one name count together', async () => {
+  const limits = createHttpLimits()
+  const recover = (name: string): Call => ({ type: 'recover-account', name, code: '0000-0000-0000-0000', newPassword: 'correct horse' })
+  assert.equal(await failOften(limits, 6, i => (i % 2 === 0 ? signIn('ada') : recover(' ADA ')), () => '192.0.2.1'), [0, 0, 0, 0, 0, 1])
+})
+
 test('a session that guesses the password of its account waits too', async () => {
   const limits = createHttpLimits()
   const waits: number[] = []

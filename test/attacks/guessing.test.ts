@@ -17,16 +17,17 @@ const APART_MS_MAX = 40
 type Reply = { readonly status: number; readonly retryAfter: number; readonly ms: number; readonly code: string }
 
 /** A sign-in from an address of its own: all of 127.0.0.0/8 is this machine. */
-const signIn = (port: number, localAddress: string, name: string, password: string): Promise<Reply> =>
+const signIn = (port: number, localAddress: string, name: string, password: string): Promise<Reply> => post(port, localAddress, '/api/sessions', { name, password })
+const post = (port: number, localAddress: string, path: string, body: object): Promise<Reply> =>
   new Promise((resolve, reject) => {
     const startedMs = performance.now()
-    const sent = request({ host: '127.0.0.1', port, path: '/api/sessions', method: 'POST', localAddress, headers: { 'content-type': 'application/json' }, agent: false }, (response) => {
+    const sent = request({ host: '127.0.0.1', port, path, method: 'POST', localAddress, headers: { 'content-type': 'application/json' }, agent: false }, (response) => {
       let text = ''
       response.on('data', (bytes) => (text += bytes))
       response.on('end', () => resolve({ status: response.statusCode ?? 0, retryAfter: Number(response.headers['retry-after'] ?? 0), ms: performance.now() - startedMs, code: JSON.parse(text).code ?? '' }))
     })
     sent.on('error', reject)
-    sent.end(JSON.stringify({ name, password }))
+    sent.end(JSON.stringify(body))
   })
 const lookUp = (port: number, localAddress: string, name: string): Promise<number> =>
   new Promise((resolve, reject) => {
@@ -106,6 +107,26 @@ timing('[COO7] the time of an answer does not tell a name that exists from one t
   const [known, unknown, impossible] = [median(times.known), median(times.unknown), median(times.impossible)]
   const apart = Math.max(known, unknown, impossible) - Math.min(known, unknown, impossible)
   print(`medians of ${SAMPLES}: a name that exists ${known.toFixed(1)} ms, one that does not ${unknown.toFixed(1)} ms, one that cannot ${impossible.toFixed(1)} ms; ${apart.toFixed(1)} apart (5 promised)`)
+  assert.ok(apart < APART_MS_MAX, `${apart} ms apart`)
+})
+
+timing('[COO7] nor does the time of an answer to a recovery code', async ({ cluster }) => {
+  await cluster.createPerson(0, 'forgetful')
+  const { port } = cluster.at(0)
+  const times: Record<'forgetful' | 'unknown' | 'junk', number[]> = { forgetful: [], unknown: [], junk: [] }
+  const recover = async (name: string, code: string): Promise<number> => {
+    const { code: problem, ms } = await post(port, '127.0.0.1', '/api/recover', { name, code, newPassword: 'long enough' })
+    assert.is(problem, 'wrong-credentials')
+    return ms
+  }
+  for (let sample = 0; sample < SAMPLES; sample++) {
+    times.forgetful.push(await recover('forgetful', '0000-0000-0000-0000'))
+    times.unknown.push(await recover(`unknown-${sample}`, '0000-0000-0000-0000'))
+    times.junk.push(await recover('forgetful', 'no code at all'))
+  }
+  const medians = Object.values(times).map(median)
+  const apart = Math.max(...medians) - Math.min(...medians)
+  print(`medians of ${SAMPLES}: ${medians.map((ms) => ms.toFixed(1)).join(', ')} ms for a name that exists, one that does not, and no code; ${apart.toFixed(1)} apart`)
   assert.ok(apart < APART_MS_MAX, `${apart} ms apart`)
 })
 

@@ -32,6 +32,8 @@ const AIMS: { readonly [Type in CallType]: (owned: Owned) => Tried } = {
   'change-me': ({ owner }) => ({ body: { password: owner.password, newPassword: owner.password } }),
   'remove-me': () => ({ body: { password: 'not the password' } }),
   'create-session': ({ owner }) => ({ body: { name: owner.name, password: 'not the password' } }),
+  'recover-account': ({ owner }) => ({ body: { name: owner.name, code: '0000-0000-0000-0000', newPassword: 'long enough' } }),
+  'make-recovery-codes': ({ owner }) => ({ body: { password: owner.password } }),
   'list-sessions': () => ({}),
   'end-session': ({ session }) => ({ path: `/api/sessions/${session}` }),
   'count-inbox': () => ({}),

@@ -56,6 +56,8 @@ secrets('what goes wrong and right in a day leaves no trace of a secret', async 
   const made = await mustAsk(201, node, 'POST', '/api/accounts', { body: { name: 'ann', password: PASSWORD, device: 'a laptop' } })
   const { id } = made.body.account
   tokens.push(made.body.session.token)
+  const codes: string[] = made.body.recoveryCodes
+  assert.ok(codes.length > 0)
   const token = (): string => tokens.at(-1) ?? ''
   const tell = async (answer: Promise<Awaited<ReturnType<typeof call>>>): Promise<void> => void said.push(JSON.stringify((await answer).body))
   await tell(call(node, 'POST', '/api/sessions', { body: { name: 'ann', password: WRONG_PASSWORD } }))
@@ -78,6 +80,10 @@ secrets('what goes wrong and right in a day leaves no trace of a secret', async 
   room.detach()
   tokens.push((await mustAsk(201, node, 'POST', '/api/sessions', { body: { name: 'ann', password: PASSWORD } })).body.session.token)
   await mustAsk(200, node, 'PATCH', '/api/me', { token: token(), body: { password: PASSWORD, newPassword: NEW_PASSWORD } })
+  await tell(call(node, 'POST', '/api/recover', { body: { name: 'nobody', code: codes[0], newPassword: PASSWORD } }))
+  await mustAsk(200, node, 'POST', '/api/recover', { body: { name: 'ann', code: codes[1], newPassword: PASSWORD } })
+  tokens.push((await mustAsk(201, node, 'POST', '/api/sessions', { body: { name: 'ann', password: PASSWORD } })).body.session.token)
+  codes.push(...(await mustAsk(201, node, 'POST', '/api/me/recovery-codes', { token: token(), body: { password: PASSWORD } })).body.recoveryCodes)
   await cluster.kill(2)
   await cluster.revive(2)
   await cluster.waitEqual()
@@ -94,7 +100,8 @@ secrets('what goes wrong and right in a day leaves no trace of a secret', async 
   said.push(second.stdout + second.stderr)
   for (const path of ['/metrics', '/readyz?verbose', '/api/cluster', '/api/openapi.json', '/']) said.push(JSON.stringify((await call(node, 'GET', path)).body))
 
-  const passwords = { 'the password': PASSWORD, 'the new password': NEW_PASSWORD, 'a wrong password': WRONG_PASSWORD, 'the secret': SECRET, ...Object.fromEntries(tokens.map((one, index) => [`token ${index}`, one])) }
+  const passwords = { 'the password': PASSWORD, 'the new password': NEW_PASSWORD, 'a wrong password': WRONG_PASSWORD, 'the secret': SECRET, ...Object.fromEntries(tokens.map((one, index) => [`token ${index}`, one])),
+    ...Object.fromEntries(codes.flatMap((code, index) => [[`code ${index}`, code], [`code ${index} without dashes`, code.replaceAll('-', '')]])) }
   const logs = cluster.places.map(({ logFile }) => logFile)
   assert.equal(findIn(logs, { ...passwords, 'the text': TEXT, 'the draft': DRAFT_TEXT }), [])
   const kept = filesBelow(cluster.directory).filter((path) => !path.endsWith('cluster.secret') && !logs.includes(path))

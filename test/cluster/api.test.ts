@@ -49,6 +49,39 @@ const make = async (pid: number, id: string, { params = {}, query = '', ...optio
 
 const personOf = ({ body }: Answer, password: string): Person => ({ id: body.account.id, name: body.account.name, password, token: body.session.token })
 
+type Step = (id: string, asked?: Asked, label?: string) => Promise<[string, Answer]>
+
+/** Somebody forgets the password, twice. The account is a third one, since recovery ends every session. */
+async function* recover(step: Step, name: (who: string) => string): AsyncGenerator<[string, Answer]> {
+  const password = 'a password soon forgotten'
+  const [, made] = await step('create-account', { body: { name: name('cat'), password } })
+  yield ['create-account cat', made]
+  const [first = '', second = ''] = made.body.recoveryCodes
+  const recovery = { body: { name: name('cat'), code: first.toLowerCase().replaceAll('-', ' '), newPassword: 'a second password' }, idempotencyKey: newRequestId() }
+  yield step('recover-account', { body: { ...recovery.body, code: '0000-0000-0000-0000' } }, 'wrong code')
+  yield step('recover-account', { body: { ...recovery.body, name: name('nobody') } }, 'unknown name')
+  yield step('recover-account', { body: { ...recovery.body, newPassword: 'short' } }, 'weak password')
+  const [, recovered] = await step('recover-account', recovery)
+  yield ['recover-account', recovered]
+  assert.is(recovered.body.recoveryCodesLeft, made.body.recoveryCodes.length - 1)
+  yield step('recover-account', recovery, 'repeated')
+  yield step('recover-account', { ...recovery, body: { ...recovery.body, code: second } }, 'key used again')
+  yield step('recover-account', { body: { ...recovery.body, newPassword: 'a third password' } }, 'code used again')
+  yield step('read-me', { token: made.body.session.token }, 'whose session ended')
+  yield step('create-session', { body: { name: name('cat'), password } }, 'old password')
+  const [, again] = await step('create-session', { body: { name: name('cat'), password: 'a second password', device: 'curl' } })
+  yield ['create-session after a recovery', again]
+  assert.is(again.body.recoveryCodes, undefined, 'codes are told once')
+  const { token } = again.body.session
+  yield step('make-recovery-codes', { token, body: { password } }, 'old password')
+  const renewal = { token, body: { password: 'a second password' }, idempotencyKey: newRequestId() }
+  yield step('make-recovery-codes', renewal)
+  yield step('make-recovery-codes', renewal, 'repeated')
+  yield step('make-recovery-codes', { ...renewal, idempotencyKey: recovery.idempotencyKey }, 'key used again')
+  yield step('recover-account', { body: { ...recovery.body, code: second } }, 'replaced code')
+  yield step('read-me', { token })
+}
+
 /** Everything a program may do, as two people, through one node. Yields each answer; ids are the caller's, so runs can be compared. */
 async function* live(pid: number): AsyncGenerator<[string, Answer]> {
   const step = async (id: string, asked: Asked = {}, label = ''): Promise<[string, Answer]> => [`${id} ${label}`, await make(pid, id, asked)]
@@ -75,6 +108,7 @@ async function* live(pid: number): AsyncGenerator<[string, Answer]> {
   const [, signUpBob] = await step('create-account', { body: { name: name('bob'), password } })
   yield ['create-account bob', signUpBob]
   const bob = personOf(signUpBob, password)
+  yield* recover(step, name)
   yield step('look-up-name', { params: { name: name('AMY') } }, 'taken')
   yield step('list-accounts', { token: amy.token, query: `?prefix=${name('amy')}` })
   yield step('list-accounts', { token: amy.token, query: `?prefix=${name('')}&limit=0` }, 'limit 0')
@@ -191,6 +225,7 @@ const createMask = (pid: number): ((text: string) => string) => {
       .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
       .replace(/"storedOn":\[[\d,]*\]/g, '"storedOn":<pids>')
       .replace(/"(digest|next|token)":"[^"]*"/g, '"$1":"…"')
+      .replace(/"[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}"/g, '"<code>"')
       .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{32}\b/g, number)
 }
 

@@ -54,7 +54,7 @@ test('an account is made under closed registration, gets a new password, and goe
   assert.is((await signIn(0, 'ada', 'the first password')).code, 'wrong-credentials')
   assert.is((await signIn(0, 'ada', reset.password)).status, 201)
 
-  assert.match(await mustRun('account', 'list', ...place(0)), /^NAME +ID +SESSIONS +SIZE\nAda +[0-9a-f]{32} +1 +/)
+  assert.match(await mustRun('account', 'list', ...place(0)), /^NAME +ID +SESSIONS +CODES +SIZE\nAda +[0-9a-f]{32} +1 +0 +/)
   const refused = await run('account', 'remove', 'ada', ...place(0))
   assert.equal([refused.code, refused.stderr], [2, 'The account ada goes with its mailbox and drafts, on every node. This cannot be undone; say so with --yes.\n'])
   assert.is(await mustRun('account', 'remove', 'ada', '--yes', ...place(1)), 'Removed ada.\n')

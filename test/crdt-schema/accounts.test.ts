@@ -7,6 +7,7 @@ import * as Y from 'yjs'
 import * as accounts from '../../crdt-schema/accounts.ts'
 import { type AccountId, type Epoch, type Hlc, nameToKey } from '../../crdt-schema/ids.ts'
 import * as members from '../../crdt-schema/members.ts'
+import * as recovery from '../../crdt-schema/recovery.ts'
 import * as sessions from '../../crdt-schema/sessions.ts'
 import { KINDS, aClaim } from './deeds.ts'
 import { type Deed, accountIds, anAccount, anHlc, at, createReplica, historyOf, hlcAt, holds, nodeIds, personOf, playHistory, requestIds, sessionIds } from './replicas.ts'
@@ -132,6 +133,72 @@ test('[COO5] the password in force is the latest, not the last heard of', () => 
   assert.is(accounts.currentSecret(left, id)?.passwordHash, 'newest')
   assert.is(accounts.readSecrets(left, id).value.length, 3)
   assert.is(accounts.currentSecret(left, personOf(1).id as AccountId), null)
+})
+
+test('[DOC3] a recovery code that was used is used on every replica, whatever came before, beside or after', () => {
+  const spending = fc.record({ accountId: anAccount, letter: fc.constantFrom('a', 'b', 'c'), hlc: anHlc })
+  const accountDeeds = deedsOfKind('accounts')
+  holds(
+    fc.property(historyOf(accountDeeds), historyOf(accountDeeds), spending, (before, after, { accountId, letter, hlc }) => {
+      const hash = letter.repeat(32)
+      const spend = { replica: 0, deed: { name: 'spend', run: (doc: Y.Doc) => recovery.spendCode(doc, accountId, hash, hlc) } }
+      for (const doc of playHistory([...before, spend, ...after])) {
+        recovery.addCodeSet(doc, accountId, [hash], hlcAt(1_000_000))
+        assert.is(recovery.currentCodeSet(doc, accountId)?.hashes[0], hash)
+        assert.equal([recovery.isCodeGood(doc, accountId, hash), recovery.countCodes(doc, accountId)], [false, 0])
+      }
+    }),
+  )
+})
+
+test('the recovery codes in force are the latest set, not the last heard of; the same set twice is one', () => {
+  const [left, right] = [createReplica(1), createReplica(2)]
+  const id = accountIds[0] as AccountId
+  const [old, newest, late] = ['a', 'b', 'c'].map(letter => [letter.repeat(32)]) as [string[], string[], string[]]
+  recovery.addCodeSet(left, id, old, hlcAt(1))
+  merge(right, left)
+  recovery.addCodeSet(right, id, newest, hlcAt(9))
+  recovery.addCodeSet(left, id, late, hlcAt(5))
+  merge(left, right)
+  merge(right, left)
+  for (const doc of [left, right]) assert.equal(recovery.currentCodeSet(doc, id)?.hashes, newest)
+  assert.equal(recovery.addCodeSet(left, id, newest, hlcAt(20)), { ok: true, value: 'present' })
+  assert.is(recovery.currentCodeSet(left, id)?.hlc, hlcAt(9))
+  assert.is(recovery.currentCodeSet(left, accountIds[1] as AccountId), null)
+})
+
+test('[DOC5] junk among recovery codes hides no set, and no junk brings a used code back', () => {
+  const doc = createReplica(1)
+  const id = accountIds[0] as AccountId
+  const hash = 'a'.repeat(32)
+  recovery.addCodeSet(doc, id, [hash], hlcAt(1))
+  const [codes, spent] = [doc.getMap('codes'), doc.getMap('spent')]
+  for (const [i, junk] of [7, null, [], [[hash]], [[], 5], [['no hash'], 5], [[hash], -1], [Array.from({ length: 33 }, () => hash), 5], [[hash], 1e18], [['b'.repeat(32)], 5]].entries()) codes.set(`${id}/${i}`, junk)
+  codes.set(`${id}/${recovery.hashesToSetId(['no hash'])}`, [['no hash'], hlcAt(9)])
+  codes.set(`${id}/${recovery.hashesToSetId([hash])}0`, [['b'.repeat(32)], hlcAt(9)])
+  assert.is(recovery.currentCodeSet(doc, id)?.hlc, hlcAt(1))
+  assert.is(recovery.isCodeGood(doc, id, hash), true)
+  spent.set(`${id}/${hash}`, 'junk')
+  assert.is(recovery.isCodeGood(doc, id, hash), false)
+})
+
+test('a recovery code is 80 bits, each of which changes it, and is read however it is typed', () => {
+  const random = Uint8Array.from({ length: recovery.CODES_RANDOM_BYTES }, (_, i) => i * 37)
+  const [code = ''] = recovery.makeCodes(random)
+  const codes = new Set([code])
+  for (let bit = 0; bit < 80; bit++) {
+    const other = Uint8Array.from(random)
+    other[bit >> 3] = (other[bit >> 3] ?? 0) ^ (1 << (bit & 7))
+    codes.add(recovery.makeCodes(other)[0] ?? '')
+  }
+  assert.is(codes.size, 81)
+  assert.is(recovery.makeCodes(new Uint8Array(recovery.CODES_RANDOM_BYTES).fill(255))[7], 'ZZZZ-ZZZZ-ZZZZ-ZZZZ')
+  const plain = code.replaceAll('-', '')
+  for (const typed of [code, plain, plain.toLowerCase(), ` ${plain.replace(/../g, '$& ')}\n`, plain.replaceAll('0', 'o')]) assert.is(recovery.parseCode(typed), plain, typed)
+  assert.is(recovery.parseCode('OoIi-Ll01-0000-1111'), '0011110100001111')
+  for (const typed of ['', plain.slice(1), `${plain}0`, `U${plain.slice(1)}`, `é${plain.slice(1)}`]) assert.is(recovery.parseCode(typed), null, typed)
+  const [mine, theirs] = accountIds as [AccountId, AccountId]
+  assert.is.not(recovery.codeToHash(mine, code), recovery.codeToHash(theirs, code))
 })
 
 test.run()

@@ -18,6 +18,8 @@ const GOOD: Record<CallType, Partial<RawCall>> = {
   'change-me': { body: { password: 'correct horse', name: 'bella' } },
   'remove-me': { body: { password: 'correct horse' } },
   'create-session': { body: { name: 'alice', password: 'correct horse', takeOver: true } },
+  'recover-account': { body: { name: 'alice', code: '7k3m-9qzt w1ha r5cd', newPassword: 'correct horse' } },
+  'make-recovery-codes': { body: { password: 'correct horse' } },
   'list-sessions': {},
   'end-session': { params: { id: 'current' } },
   'count-inbox': {},
@@ -106,7 +108,7 @@ api('every shape turns into JSON Schema', () => {
 })
 
 api('no token is needed only where there can be none', () => {
-  assert.equal(TYPES.filter(type => definitionOf(type).token === 'not-needed'), ['look-up-name', 'create-account', 'create-session', 'read-cluster'])
+  assert.equal(TYPES.filter(type => definitionOf(type).token === 'not-needed'), ['look-up-name', 'create-account', 'create-session', 'recover-account', 'read-cluster'])
 })
 
 api.run()

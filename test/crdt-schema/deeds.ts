@@ -8,6 +8,7 @@ import { type AccountId, type Day, type Hlc, millisToDay, nameToKey } from '../.
 import * as inbox from '../../crdt-schema/inbox.ts'
 import * as marks from '../../crdt-schema/marks.ts'
 import * as members from '../../crdt-schema/members.ts'
+import * as recovery from '../../crdt-schema/recovery.ts'
 import * as sessions from '../../crdt-schema/sessions.ts'
 import * as make from './replicas.ts'
 import type { Deed } from './replicas.ts'
@@ -24,6 +25,7 @@ const release = (doc: Y.Doc, claim: accounts.Claim, later: number): unknown => a
 
 export const aMessage: fc.Arbitrary<inbox.Message> = fc.record({ id: make.aMessageId, from: fc.nat(3).map(make.personOf), to: fc.array(make.aPerson, { minLength: 1, maxLength: 3 }), text: make.aText, sentMs: make.aTime })
 
+const aCodeHash = fc.constantFrom('a', 'b', 'c').map(letter => letter.repeat(32))
 const aSession: fc.Arbitrary<sessions.Session> = fc.record({ id: make.aSessionId, accountId: make.anAccount, tokenHash: fc.constantFrom('aa', 'bb'), rank: fc.nat(5), hlc: make.anHlc, expiresMs: make.aTime, device: fc.constantFrom('', 'phone') })
 const aMember: fc.Arbitrary<members.Member> = fc.record({ pid: make.aPid, nodeId: make.aNodeId, url: fc.constantFrom('http://a', 'http://b'), hlc: make.anHlc })
 const aDay: fc.Arbitrary<Day> = fc.nat(3).map(n => millisToDay(make.at(n * 86_400_000)))
@@ -59,12 +61,15 @@ export const KINDS: readonly Kind[] = [
   },
   {
     name: 'accounts',
-    roots: ['secrets', 'removed'],
-    deeds: fc.oneof(deed(accounts.addSecret, make.anAccount, fc.constantFrom('h1', 'h2'), make.anHlc), deed(accounts.removeAccount, make.anAccount, make.anHlc)),
+    roots: ['secrets', 'removed', 'codes', 'spent'],
+    deeds: fc.oneof(deed(accounts.addSecret, make.anAccount, fc.constantFrom('h1', 'h2'), make.anHlc), deed(accounts.removeAccount, make.anAccount, make.anHlc), deed(recovery.addCodeSet, make.anAccount, fc.uniqueArray(aCodeHash, { minLength: 1 }), make.anHlc), deed(recovery.spendCode, make.anAccount, aCodeHash, make.anHlc)),
     view: doc => [
       ...make.accountIds.map(id => accounts.readSecrets(doc, id)),
       { value: make.accountIds.map(id => [accounts.currentSecret(doc, id), accounts.isAccountRemoved(doc, id)]), skipped: 0 },
       accounts.readRemovedAccounts(doc),
+      recovery.readCodeSets(doc),
+      recovery.readSpentCodes(doc),
+      { value: make.accountIds.map(id => [recovery.currentCodeSet(doc, id), recovery.countCodes(doc, id)]), skipped: 0 },
     ],
   },
   {

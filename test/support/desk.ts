@@ -9,6 +9,7 @@ import { type DocumentName, type Hlc, type Millis, MEMBERS_DOCUMENT, type Pid, c
 import { isBroken } from '../../crdt-schema/mutation.ts'
 import { assert } from '../../crdt-schema/prelude.ts'
 import type { CallContext } from '../../node/core/answers.ts'
+import { randomBytesOf } from '../../node/core/codes.ts'
 import { type Config, DEFAULTS } from '../../node/core/config.ts'
 import type { Answer, Desk, Facts, Grant, GrantOutcome, GrantStamp } from '../../node/core/desk.ts'
 import { type DirectoryNews, createDirectory } from '../../node/core/directory.ts'
@@ -156,7 +157,7 @@ const RUNS_MAX = 20
 /** Runs a handler as the machine does: again from the start whenever what it asked for has come. */
 export const runHandler = <C extends Call>(desk: FakeDesk, handler: Handler<C>, call: C, caller: Caller = {}): DoneAnswer => {
   const token = caller.token ?? null
-  let facts: Facts = { arrivedMs: desk.clusterMs, random: desk.random(64), hash: null, verified: null, grant: null }
+  let facts: Facts = { arrivedMs: desk.clusterMs, random: desk.random(randomBytesOf(call.type)), hash: null, verified: null, grant: null }
   for (let run = 0; run < RUNS_MAX; run++) {
     const answer = handler(desk, call, { token, session: authenticate(desk, token), idempotencyKey: caller.idempotencyKey ?? null, facts })
     if (answer.status === 'done') {

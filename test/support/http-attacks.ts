@@ -16,6 +16,8 @@ const BODIES: Readonly<Partial<Record<CallType, Readonly<Record<string, unknown>
   'change-me': { password: 'not it, I fear', name: 'dan', newPassword: 'long enough' },
   'remove-me': { password: 'not it, I fear' },
   'create-session': { name: 'ann', password: 'not it, I fear', device: 'x', takeOver: true },
+  'recover-account': { name: 'ann', code: '0000-0000-0000-0000', newPassword: 'long enough' },
+  'make-recovery-codes': { password: 'not it, I fear' },
   'open-inbox': { count: 1 },
   'send-message': { to: ['ann', { id: '0'.repeat(32) }], text: 'hello', id: newMessageId() },
   'change-message': { checked: true },
