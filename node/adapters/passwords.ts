@@ -1,4 +1,5 @@
-// The queue before the password worker: one job runs, 32 wait, the next is told the node is busy (DESIGN 10).
+// The queue before the password worker: one job runs, 32 wait, the next is told the node is busy (DESIGN 10). The worker, some ten MiB, ends
+// when no job came for a minute, and the next starts another.
 // Refuses to know argon2 itself, which is in password-worker.ts, and accounts.
 // Keeps [COO7] in that no password is hashed on the event loop or in its thread pool.
 
@@ -7,6 +8,8 @@ import type { Event, JobId } from '../core/events.ts'
 import type { PasswordAnswer, PasswordJob, PasswordParameters } from './password-worker.ts'
 
 const QUEUE_MAX = 32
+const IDLE_MS = 60_000
+const START_MS = 2_000
 /** Never below this, OWASP's second choice for argon2id. */
 const FLOOR: PasswordParameters = { memoryKib: 19_456, passes: 2, lanes: 1 }
 export const DEFAULT_PARAMETERS: PasswordParameters = { memoryKib: 65_536, passes: 3, lanes: 1 }
@@ -16,6 +19,8 @@ export interface PasswordsOptions {
   /** Where the built password-worker.js lies. */
   readonly workerUrl: URL
   readonly emit: (event: Event) => void
+  /** How long an idle worker is kept. */
+  readonly idleMs?: number
   /** The worker broke: a bug or no memory left; the node ends. */
   readonly onBroken: (error: Error) => void
 }
@@ -27,43 +32,65 @@ export interface Passwords {
   shutDown(): Promise<void>
 }
 
-export const createPasswords = ({ parameters, workerUrl, emit, onBroken }: PasswordsOptions): Passwords => {
+export const createPasswords = ({ parameters, workerUrl, emit, onBroken, idleMs = IDLE_MS }: PasswordsOptions): Passwords => {
   const queue: PasswordJob[] = []
+  let worker: Worker | null = null
   let isWorking = false
   let isShutDown = false
-  const worker = new Worker(workerUrl, { workerData: parameters })
-  worker.unref()
+  let idle: NodeJS.Timeout | null = null
+
+  const start = (): Worker => {
+    const started = new Worker(workerUrl, { workerData: parameters })
+    started.unref()
+    started.on('message', onAnswer)
+    started.on('error', onBroken)
+    started.on('exit', code => {
+      if (worker === started) onBroken(new Error(`the password worker ended with code ${code}`))
+    })
+    return started
+  }
+
+  const end = async (): Promise<void> => {
+    const ended = worker
+    worker = null
+    await ended?.terminate()
+  }
 
   const workOn = (job: PasswordJob): void => {
     isWorking = true
+    if (idle !== null) clearTimeout(idle)
+    worker ??= start()
     worker.postMessage(job)
   }
 
+  const onAnswer = (answer: PasswordAnswer): void => {
+    isWorking = false
+    const next = queue.shift()
+    if (next !== undefined && !isShutDown) workOn(next)
+    else idle = setTimeout(end, idleMs).unref()
+    const { job } = answer
+    if (answer.type === 'hashed') emit({ type: 'password-hashed', job, hash: answer.hash })
+    else emit({ type: 'password-verified', job, match: answer.match, rehash: answer.rehash })
+  }
+
   const take = (job: PasswordJob): void => {
+    if (isShutDown) return
     if (!isWorking) workOn(job)
     else if (queue.length < QUEUE_MAX) queue.push(job)
     else emit({ type: 'password-busy', job: job.job })
   }
 
-  worker.on('message', (answer: PasswordAnswer) => {
-    isWorking = false
-    const next = queue.shift()
-    if (next !== undefined) workOn(next)
-    const { job } = answer
-    if (answer.type === 'hashed') emit({ type: 'password-hashed', job, hash: answer.hash })
-    else emit({ type: 'password-verified', job, match: answer.match, rehash: answer.rehash })
-  })
-  worker.on('error', onBroken)
-  worker.on('exit', code => {
-    if (!isShutDown) onBroken(new Error(`the password worker ended with code ${code}`))
-  })
+  // Once at the start, so that a worker that cannot run is told then and not to the first person who signs in.
+  worker = start()
+  idle = setTimeout(end, Math.min(idleMs, START_MS)).unref()
 
   return {
     hash: (job, password) => take({ type: 'hash', job, password }),
     verify: (job, password, hashes) => take({ type: 'verify', job, password, hashes }),
     shutDown: async () => {
       isShutDown = true
-      await worker.terminate()
+      if (idle !== null) clearTimeout(idle)
+      await end()
     }
   }
 }

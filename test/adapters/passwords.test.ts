@@ -1,6 +1,6 @@
 // The password worker in its own thread, with parameters low enough to wait for.
 
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { suite } from 'uvu'
@@ -16,11 +16,12 @@ const LOW: PasswordParameters = { memoryKib: 64, passes: 1, lanes: 1 }
 const directory = join(process.env['STARLING_ROOT'] ?? process.cwd(), '.cache', `passwords-${process.pid}`)
 const workerFile = join(directory, 'password-worker.js')
 
-const start = (parameters: PasswordParameters) => {
+const start = (parameters: PasswordParameters, idleMs = 60_000) => {
   const events: Event[] = []
   const waiting: (() => void)[] = []
   const passwords: Passwords = createPasswords({
     parameters,
+    idleMs,
     workerUrl: pathToFileURL(workerFile),
     emit: event => {
       events.push(event)
@@ -42,6 +43,23 @@ test.before(async () => {
   await buildProgram({ entry: join(process.env['STARLING_ROOT'] ?? process.cwd(), 'node/adapters/password-worker.ts'), outfile: workerFile })
 })
 test.after(() => rmSync(directory, { recursive: true, force: true }))
+
+test('a worker that has had nothing to do ends, and the next job starts another', async () => {
+  const threads = (): number => readdirSync('/proc/self/task').length
+  const { passwords, events, until } = start(LOW, 20)
+  const working = threads()
+  for (let waited = 0; threads() >= working; waited++) {
+    assert.ok(waited < 500, 'the worker did not end')
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  passwords.hash(1, 'correct horse')
+  await until(() => events.length === 1)
+  assert.is(events[0]?.type, 'password-hashed')
+  await passwords.shutDown()
+  passwords.hash(2, 'correct horse')
+  await new Promise(resolve => setTimeout(resolve, 50))
+  assert.is(events.length, 1, 'nothing is hashed after the end')
+})
 
 test('a password hashes in the worker, fits its hash and no other', async () => {
   const { passwords, events, until } = start(LOW)
