@@ -1,14 +1,15 @@
-// Mistakes and changes of membership under load [FAULTS P17]: a fourth node by --join, one that is removed, a machine
-// replaced under its pid, and two nodes with one pid.
+// Mistakes and changes of membership under load [FAULTS P17]: a fourth node by --join, two that join at once without a pid,
+// one that is removed, a machine replaced under its pid, and two nodes with one pid.
 
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { createNodes } from '../../scripts/lib/nodes.mjs'
 import { TEST_ENV, runNode } from './asking.ts'
 import { type Cluster, findFreePorts, wait } from './cluster.ts'
+import { startJoiner } from './joiner.ts'
 import type { Random } from '../sim/random.ts'
 
-export const CHANGES = ['a fourth joins', 'one is removed', 'a machine is replaced', 'an impostor'] as const
+export const CHANGES = ['a fourth joins', 'two join at once', 'one is removed', 'a machine is replaced', 'an impostor'] as const
 export type Change = (typeof CHANGES)[number]
 
 const ROOT = process.env['STARLING_ROOT'] ?? process.cwd()
@@ -39,6 +40,36 @@ const ACTS: { readonly [Name in Change]: (cluster: Cluster, pid: number, random:
       return removed.code === 0 ? findings : [...findings, `it could not be removed: ${removed.stderr}`]
     } finally {
       await child.close()
+    }
+  },
+  'two join at once': async (cluster, pid, random) => {
+    const ports = await findFreePorts(2)
+    const urls = ports.map((port) => `http://127.0.0.1:${port}`)
+    const start = (at: number) => startJoiner(cluster, `joiner-${at}`, ports[at] ?? 0, cluster.at((pid + at) % 3).url)
+    const pidsIn = (nodes: readonly { pid: number; url: string }[]): (number | undefined)[] => urls.map((url) => nodes.find((row) => row.url === url)?.pid)
+    const first = start(0)
+    const second = start(1)
+    let again: typeof first | null = null
+    try {
+      // One dies at some moment, before the grant or after it, and comes back on its directory.
+      await wait(random.integer(100, 1_500))
+      await first.kill()
+      const early = pidsIn((await cluster.waitCluster(pid, () => true)).nodes)[0]
+      again = start(0)
+      const { nodes } = await cluster.waitCluster(pid, (state) => state.nodes.length === 5 && state.nodes.every(({ status, digest }: { status: string; digest: string }) => status === 'ready' && digest === state.nodes[0].digest), JOIN_LIMIT_MS)
+      const pids = pidsIn(nodes)
+      const findings = new Set([0, 1, 2, ...pids]).size === 5 && !pids.includes(undefined) ? [] : [`they got the pids ${pids.join()}`]
+      if (early !== undefined && early !== pids[0]) findings.push(`it was granted ${early}, and ${pids[0]} when it came back`)
+      const codes = await Promise.all([again.stop(), second.stop()])
+      if (codes.some((code) => code !== 0)) findings.push(`they ended with ${codes.join()}`)
+      for (const granted of pids) {
+        await cluster.waitCluster(pid, (state) => state.nodes.find((row: { pid: number }) => row.pid === granted)?.status === 'down')
+        const removed = await runNode(['members', 'remove', String(granted), '--yes', '--url', cluster.at(pid).url, '--secret-file', secretOf(cluster)], { env: TEST_ENV })
+        if (removed.code !== 0) findings.push(`node ${granted} could not be removed: ${removed.stderr}`)
+      }
+      return findings
+    } finally {
+      await Promise.all([first, second, again].map((joiner) => joiner?.kill()))
     }
   },
   'one is removed': async (cluster, pid) => {
