@@ -85,6 +85,7 @@ export const signUp = async ({ page, name, password }: BrowserPerson, url: strin
   await page.getByRole('heading', { name: 'Welcome, new user!' }).waitFor()
   await page.getByLabel('Choose a password').fill(password)
   await page.getByRole('button', { name: 'Create account' }).click()
+  await page.getByRole('button', { name: 'I have kept them' }).click()
   await waitForMail(page)
 }
 

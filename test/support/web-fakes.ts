@@ -128,6 +128,8 @@ export const createFakeApi = (given: Partial<Api> = {}): Api => ({
   lookUpName: notAsked,
   createAccount: notAsked,
   signIn: notAsked,
+  recover: notAsked,
+  makeRecoveryCodes: notAsked,
   readMe: notAsked,
   rename: notAsked,
   changePassword: notAsked,

@@ -50,6 +50,68 @@ test('both greetings, and what is wrong with a name or a password', async () => 
   assert.is(session.state.value.status, 'signed-in')
 })
 
+test('the recovery codes of an account made here are there until they are kept, and never after signing in', async () => {
+  const codes = ['7K3M-9QZT-W1HA-R5CD']
+  const made = { ...signedIn(ANA, 'ana'), value: { ...signedIn(ANA, 'ana').value, recoveryCodes: codes } }
+  const known = new Set<string>()
+  const ports = createFakePorts({
+    lookUpName: async (name) => ({ ok: true, value: { name, exists: known.has(name) } }),
+    createAccount: async () => made,
+    signIn: async () => signedIn(ANA, 'ana'),
+  })
+  const session = await openAs(ports, 'ana')
+  assert.equal([session.state.value.status, session.freshCodes.value], ['signed-in', codes])
+  session.keepCodes()
+  assert.is(session.freshCodes.value, null)
+  session.leave()
+  known.add('ana')
+  await session.submitName('ana')
+  await session.submitPassword('a-good-password')
+  assert.equal([session.state.value.status, session.freshCodes.value], ['signed-in', null])
+})
+
+test('a recovery code sets a new password and signs in with it; what is wrong is said, and the password step is a step back', async () => {
+  const asked: unknown[] = []
+  let password = 'forgotten-password'
+  const ports = createFakePorts({
+    lookUpName: async (name) => ({ ok: true, value: { name, exists: true } }),
+    signIn: async (given) => (given.password === password ? signedIn(ANA, 'ana') : { ok: false, code: 'no-server' }),
+    recover: async (how) => {
+      asked.push(how)
+      if (how.code !== 'right') return { ok: false, code: 'wrong-credentials' }
+      password = how.newPassword
+      return { ok: true, value: { account: { id: ANA, name: 'ana' }, recoveryCodesLeft: 7 } }
+    },
+  })
+  const session = createSession(ports)
+  await session.submitName('ana')
+  session.forgetPassword()
+  assert.equal(session.state.value, { status: 'recovering', name: 'ana' })
+  session.rememberPassword()
+  assert.equal(session.state.value, { status: 'known', name: 'ana' })
+  session.forgetPassword()
+  for (const [code, newPassword, wrong] of [[' ', 'long-enough', 'empty-code'], ['right', '', 'empty-password'], ['right', 'short', 'weak-password'], ['wrong', 'long-enough', 'wrong-code']] as const) {
+    await session.submitCode(code, newPassword)
+    assert.equal(session.error.value, { code: wrong })
+  }
+  await session.submitCode('right', 'long-enough')
+  assert.is(session.state.value.status, 'signed-in')
+  assert.equal(asked, ['wrong', 'right'].map((code) => ({ name: 'ana', code, newPassword: 'long-enough' })))
+})
+
+test('after a recovery that no node signs in from, the password step waits for the new password', async () => {
+  const ports = createFakePorts({
+    lookUpName: async (name) => ({ ok: true, value: { name, exists: true } }),
+    signIn: async () => ({ ok: false, code: 'no-server' }),
+    recover: async () => ({ ok: true, value: { account: { id: ANA, name: 'ana' }, recoveryCodesLeft: 7 } }),
+  })
+  const session = createSession(ports)
+  await session.submitName('ana')
+  session.forgetPassword()
+  await session.submitCode('right', 'long-enough')
+  assert.equal([session.state.value, session.error.value], [{ status: 'known', name: 'ana' }, { code: 'no-server' }])
+})
+
 test('a name that someone else took meanwhile leads back to the first step', async () => {
   const ports = createFakePorts({
     lookUpName: async (name) => ({ ok: true, value: { name, exists: false } }),

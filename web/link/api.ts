@@ -25,6 +25,9 @@ export interface Api {
   readMe(token: string): Promise<ApiResult<MeJson>>
   rename(token: string, change: { password: string; name: string }): Promise<ApiResult<{ account: AccountJson }>>
   changePassword(token: string, change: { password: string; newPassword: string }): Promise<ApiResult<{ account: AccountJson }>>
+  /** A recovery code in place of the password: sets a new one. Signing in comes after it. */
+  recover(how: { name: string; code: string; newPassword: string }): Promise<ApiResult<{ account: AccountJson; recoveryCodesLeft: number }>>
+  makeRecoveryCodes(token: string, password: string): Promise<ApiResult<{ recoveryCodes: string[] }>>
   removeMe(token: string, password: string): Promise<ApiResult<null>>
   listAccounts(
     token: string,
@@ -86,6 +89,8 @@ export const createApi = ({ book, fetch, device }: ApiOptions): Api => {
     readMe: (token) => call({ method: 'GET', path: '/api/me', token }),
     rename: (token, body) => call({ method: 'PATCH', path: '/api/me', token, body }),
     changePassword: (token, body) => call({ method: 'PATCH', path: '/api/me', token, body }),
+    recover: (body) => call({ method: 'POST', path: '/api/recover', body }),
+    makeRecoveryCodes: (token, password) => call({ method: 'POST', path: '/api/me/recovery-codes', token, body: { password } }),
     removeMe: (token, password) => call({ method: 'DELETE', path: '/api/me', token, body: { password } }),
     listAccounts: (token, { prefix, after }) => {
       const query = new URLSearchParams({ limit: '200', ...(prefix === '' ? {} : { prefix }), ...(after === null ? {} : { after }) })

@@ -42,6 +42,10 @@ export interface App {
   removeAccount(password: string): Promise<Refusal | null>
   rename(name: string, password: string): Promise<Refusal | null>
   changePassword(password: string, newPassword: string): Promise<Refusal | null>
+  /** How many recovery codes are left; null: no node answered. */
+  countRecoveryCodes(): Promise<number | null>
+  /** New codes in place of all old ones, or why there are none. */
+  makeRecoveryCodes(password: string): Promise<readonly string[] | Refusal>
   /** A newer version of the page waits; calling it reloads. */
   readonly update: ReadonlySignal<(() => void) | null>
   offerUpdate(reload: () => void): void
@@ -203,6 +207,15 @@ export const createApp = ({ ports, remembered, learn, fetch, fragment }: AppOpti
       const answer = await withToken((token) => api.changePassword(token, { password, newPassword }))
       if (answer === null) return 'no-server'
       return answer.ok ? null : toRefusal(answer.code)
+    },
+    countRecoveryCodes: async () => {
+      const answer = await withToken((token) => api.readMe(token))
+      return answer?.ok ? answer.value.recoveryCodesLeft : null
+    },
+    makeRecoveryCodes: async (password) => {
+      const answer = await withToken((token) => api.makeRecoveryCodes(token, password))
+      if (answer === null) return 'no-server'
+      return answer.ok ? answer.value.recoveryCodes : toRefusal(answer.code)
     },
     update,
     offerUpdate: (reload) => {

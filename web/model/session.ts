@@ -12,7 +12,8 @@ import type { Ports } from './ports.ts'
 
 export type SessionState =
   | { readonly status: 'name'; readonly name: string }
-  | { readonly status: 'new' | 'known'; readonly name: string }
+  /** `recovering`: the password is forgotten, a recovery code asked for. */
+  | { readonly status: 'new' | 'known' | 'recovering'; readonly name: string }
   | { readonly status: 'signed-in'; readonly account: SignedInAccount }
   /** Signed in on another device while only one session is allowed, there or at sign-in. */
   | { readonly status: 'taken-over'; readonly account: SignedInAccount; readonly atMs: number }
@@ -26,6 +27,8 @@ export type SessionError =
         | 'empty-password'
         | 'weak-password'
         | 'wrong-password'
+        | 'empty-code'
+        | 'wrong-code'
         | 'name-taken'
         | 'closed'
         | 'no-server'
@@ -39,9 +42,16 @@ export interface Session {
   readonly isBusy: ReadonlySignal<boolean>
   /** The name that a split took from this account, until another is chosen. */
   readonly lostName: ReadonlySignal<string | null>
+  /** The recovery codes of an account made here, until the person has kept them: nobody can show them again. */
+  readonly freshCodes: ReadonlySignal<readonly string[] | null>
+  keepCodes(): void
   submitName(name: string): Promise<void>
   changeName(): void
   submitPassword(password: string, options?: { readonly takeOver: boolean }): Promise<void>
+  forgetPassword(): void
+  rememberPassword(): void
+  /** Sets a new password with a recovery code, and signs in. */
+  submitCode(code: string, newPassword: string): Promise<void>
   /** The server ended this session. The name stays filled in, and what was written stays on this device. */
   onEnded(): void
   onTakenOver(): void
@@ -65,6 +75,7 @@ export const createSession = ({ api, clock, deviceStore, tabStore, onSignedUp }:
   const error = signal<SessionError | null>(null)
   const isBusy = signal(false)
   const lostName = signal<string | null>(null)
+  const freshCodes = signal<readonly string[] | null>(null)
 
   const become = (next: SessionState): void => {
     error.value = null
@@ -102,6 +113,7 @@ export const createSession = ({ api, clock, deviceStore, tabStore, onSignedUp }:
     if (answer.ok) {
       const id = parseAccountId(answer.value.account.id)
       if (id !== null) onSignedUp?.(id)
+      freshCodes.value = answer.value.recoveryCodes ?? null
       becomeSignedIn(answer.value)
     } else if (answer.code === 'name-taken') {
       // Someone was faster with this name since the first step.
@@ -115,6 +127,10 @@ export const createSession = ({ api, clock, deviceStore, tabStore, onSignedUp }:
     error,
     isBusy,
     lostName,
+    freshCodes,
+    keepCodes: () => {
+      freshCodes.value = null
+    },
     submitName: (text) =>
       busily(async () => {
         if (text.trim() === '') {
@@ -143,6 +159,29 @@ export const createSession = ({ api, clock, deviceStore, tabStore, onSignedUp }:
           error.value = { code: 'weak-password' }
         } else {
           await signUp(now.name, password)
+        }
+      }),
+    forgetPassword: () => {
+      if (state.value.status === 'known') become({ status: 'recovering', name: state.value.name })
+    },
+    rememberPassword: () => {
+      if (state.value.status === 'recovering') become({ status: 'known', name: state.value.name })
+    },
+    submitCode: (code, newPassword) =>
+      busily(async () => {
+        const now = state.value
+        if (now.status !== 'recovering') return
+        if (code.trim() === '') {
+          error.value = { code: 'empty-code' }
+        } else if ([...newPassword].length < LIMITS.passwordCharactersMin) {
+          error.value = { code: newPassword === '' ? 'empty-password' : 'weak-password' }
+        } else {
+          const answer = await api.recover({ name: now.name, code, newPassword })
+          if (answer.ok) {
+            // The new password is in force, whatever becomes of signing in with it.
+            become({ status: 'known', name: now.name })
+            await signIn(now.name, newPassword, { takeOver: false })
+          } else error.value = answer.code === 'wrong-credentials' ? { code: 'wrong-code' } : toError(answer)
         }
       }),
     onEnded: () => {

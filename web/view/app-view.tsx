@@ -42,7 +42,9 @@ const Theme = ({ app }: { app: App }) => {
 const Screens = ({ app, announcer }: { app: App; announcer: Announcer }) => {
   const state = app.session.state.value
   const mail = app.mail.value
-  if (state.status !== 'signed-in' && state.status !== 'taken-over') return <SignedOut app={app} />
+  const isIn = state.status === 'signed-in' || state.status === 'taken-over'
+  // The mail opens behind the recovery codes, which are part of signing up.
+  if (!isIn || app.session.freshCodes.value !== null) return <SignedOut app={app} />
   if (mail === null || (!mail.isLoaded.value && mail.seenMs.value === null)) return <main class="loading" id="content" aria-busy="true" />
   return <SignedIn key={mail.owner} app={app} mail={mail} announcer={announcer} />
 }

@@ -1,4 +1,5 @@
-// Signing in: a name, then a greeting and a password. What is wrong is said under its field.
+// Signing in: a name, then a greeting and a password, or a recovery code instead; after signing up, the recovery codes.
+// What is wrong is said under its field.
 
 import { useSignal } from '@preact/signals'
 import type { TargetedEvent } from 'preact'
@@ -8,6 +9,7 @@ import type { Session } from '../model/session.ts'
 import { ErrorLine, PasswordField, fieldOf } from './controls.tsx'
 import { Flock } from './flock.tsx'
 import { Brand, NodeDot } from './icons.tsx'
+import { RecoveryCodes } from './recovery-codes.tsx'
 import { plural, sessionErrorText } from './words.ts'
 
 const ASK_EVERY_MS = 5000
@@ -39,7 +41,11 @@ export const Login = ({ app }: { app: App }) => {
       </header>
       <main class="login" id="content">
         <Flock />
-        {state.status === 'new' || state.status === 'known' ? (
+        {session.freshCodes.value !== null ? (
+          <CodesStep key="codes" app={app} codes={session.freshCodes.value} />
+        ) : state.status === 'recovering' ? (
+          <RecoverStep key="recover" session={session} name={state.name} />
+        ) : state.status === 'new' || state.status === 'known' ? (
           <PasswordStep key="password" session={session} status={state.status} name={state.name} />
         ) : (
           <NameStep key="name" session={session} />
@@ -154,7 +160,97 @@ const PasswordStep = ({ session, status, name }: { session: Session; status: 'ne
         <button class="btn primary wide" aria-disabled={session.isBusy.value}>
           {isNew ? 'Create account' : takeOver.value ? 'Sign out there and log in' : 'Log in'}
         </button>
+        {!isNew && (
+          <button type="button" class="btn link" onClick={session.forgetPassword}>
+            Forgot your password?
+          </button>
+        )}
       </form>
+    </section>
+  )
+}
+
+const RecoverStep = ({ session, name }: { session: Session; name: string }) => {
+  const error = session.error.value
+  const form = useRef<HTMLFormElement>(null)
+  const code = useFocus<HTMLInputElement>()
+  const isAboutCode = error !== null && (error.code === 'empty-code' || error.code === 'wrong-code')
+  const submit = (event: TargetedEvent<HTMLFormElement>): void => {
+    event.preventDefault()
+    void session.submitCode(fieldOf(event.currentTarget, 'code'), fieldOf(event.currentTarget, 'new-password')).then(() => {
+      const now = session.error.peek()
+      if (now !== null) form.current?.querySelector<HTMLInputElement>(now.code.endsWith('-password') ? '#password' : '#code')?.focus()
+    })
+  }
+  const told = error !== null && <ErrorLine id="recover-error">{sessionErrorText(error)}</ErrorLine>
+  return (
+    <section class="step" aria-labelledby="greeting">
+      <h1 id="greeting">Use a recovery code</h1>
+      <p class="who">
+        <b>{name}</b> <span class="muted">·</span>{' '}
+        <button type="button" class="btn link" onClick={session.rememberPassword}>
+          Back to the password
+        </button>
+      </p>
+      <form ref={form} onSubmit={submit} noValidate>
+        <input class="vh" type="text" name="username" autoComplete="username" value={name} tabIndex={-1} readOnly aria-hidden="true" />
+        <label class="label" for="code">
+          Recovery code
+        </label>
+        <input
+          ref={code}
+          class="field"
+          id="code"
+          name="code"
+          autoComplete="off"
+          autoCapitalize="characters"
+          spellcheck={false}
+          maxLength={64}
+          aria-invalid={isAboutCode}
+          aria-describedby={isAboutCode ? 'recover-error' : 'code-help'}
+        />
+        {isAboutCode ? (
+          told
+        ) : (
+          <p class="help" id="code-help">
+            One of those you kept when you made the account. It is used up.
+          </p>
+        )}
+        <PasswordField
+          id="password"
+          label="New password"
+          autoComplete="new-password"
+          describedBy={told !== false && !isAboutCode ? 'recover-error' : 'password-help'}
+          isInvalid={error !== null && !isAboutCode}
+        />
+        {told !== false && !isAboutCode ? (
+          told
+        ) : (
+          <p class="help" id="password-help">
+            8 characters or more. Your devices are signed out.
+          </p>
+        )}
+        <button class="btn primary wide" aria-disabled={session.isBusy.value}>
+          Set password and log in
+        </button>
+      </form>
+    </section>
+  )
+}
+
+/** After signing up: what nobody can show again. */
+const CodesStep = ({ app, codes }: { app: App; codes: readonly string[] }) => {
+  const heading = useFocus<HTMLHeadingElement>()
+  return (
+    <section class="step" aria-labelledby="greeting">
+      <h1 id="greeting" ref={heading} tabIndex={-1}>
+        Keep your recovery codes
+      </h1>
+      <p class="lead">If you forget your password, each of these sets a new one, once. They are shown only now.</p>
+      <RecoveryCodes codes={codes} name={app.ownName.value} />
+      <button type="button" class="btn primary wide" onClick={app.session.keepCodes}>
+        I have kept them
+      </button>
     </section>
   )
 }

@@ -1,5 +1,5 @@
 // Settings: the theme, single keys, receipts, notifications, blocked people, the devices that are signed in, one's data to take
-// away, the name and the password.
+// away, the name, the password and the recovery codes.
 
 import { useSignal } from '@preact/signals'
 import type { ComponentChildren, TargetedEvent } from 'preact'
@@ -8,7 +8,9 @@ import type { App, DeviceJson, Refusal } from '../model/app.ts'
 import type { Mail } from '../model/mail.ts'
 import type { Theme } from '../model/preferences.ts'
 import { Check, ErrorLine, PasswordField, Select, fieldOf } from './controls.tsx'
-import { refusalText, toWhen } from './words.ts'
+import { download } from './download.ts'
+import { RecoveryCodes } from './recovery-codes.tsx'
+import { plural, refusalText, toWhen } from './words.ts'
 
 const THEMES: readonly { readonly value: Theme; readonly label: string }[] = [
   { value: 'system', label: 'System' },
@@ -75,6 +77,7 @@ export const Settings = ({ app, mail }: { app: App; mail: Mail }) => {
           8 characters or more. Your other devices are signed out.
         </p>
       </AccountForm>
+      <Codes app={app} />
     </main>
   )
 }
@@ -122,6 +125,34 @@ const AccountForm = ({
   )
 }
 
+/** New ones are shown in place of the form, until this page is left. */
+const Codes = ({ app }: { app: App }) => {
+  const left = useSignal<number | null>(null)
+  const codes = useSignal<readonly string[]>([])
+  useEffect(() => void app.countRecoveryCodes().then((count) => (left.value = count)), [])
+  if (codes.value.length > 0) {
+    return (
+      <Block title="Recovery codes">
+        <p role="status">These replace all codes of before. They are shown only now.</p>
+        <RecoveryCodes codes={codes.value} name={app.ownName.value} />
+      </Block>
+    )
+  }
+  const submit = async (form: HTMLFormElement): Promise<Refusal | null> => {
+    const made = await app.makeRecoveryCodes(fieldOf(form, 'password'))
+    if (typeof made === 'string') return made
+    codes.value = made
+    return null
+  }
+  return (
+    <AccountForm title="Recovery codes" button="New recovery codes" submit={submit}>
+      <p>Each sets a new password once, should you forget it. {left.value !== null && `${plural(left.value, 'code')} left.`}</p>
+      <PasswordField id="codes-password" label="Password" autoComplete="current-password" />
+      <p class="help">New codes replace all old ones.</p>
+    </AccountForm>
+  )
+}
+
 /** Copies that a node refused: a person may want to look what was in them. */
 const Aside = ({ app }: { app: App }) => {
   const copies = useSignal<Awaited<ReturnType<App['listAside']>>>([])
@@ -143,14 +174,6 @@ const Aside = ({ app }: { app: App }) => {
       </ul>
     </Block>
   )
-}
-
-const download = (bytes: Uint8Array, name: string): void => {
-  const link = document.createElement('a')
-  link.href = URL.createObjectURL(new Blob([bytes.slice()]))
-  link.download = name
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000)
 }
 
 /** Asked for only here, by a button: a browser that is asked unasked says no for good. */

@@ -63,6 +63,10 @@ export const sessionErrorText = (error: SessionError): string => {
       return 'Use 8 characters or more.'
     case 'wrong-password':
       return 'That password is not right. Try again.'
+    case 'empty-code':
+      return 'Enter a recovery code.'
+    case 'wrong-code':
+      return 'That code is not right, or was used. Try another one.'
     case 'name-taken':
       return 'Someone has just taken this name. Choose another one.'
     case 'closed':
