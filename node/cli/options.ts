@@ -13,6 +13,8 @@ import { DEFAULTS } from '../core/config.ts'
 import { usageError } from './errors.ts'
 import { didYouMean } from './spelling.ts'
 
+export const MIB = 1024 * 1024
+
 // ---- what a text may be
 
 const URL_RULE = 'must start with http:// or https://'
@@ -89,6 +91,7 @@ export const OPTIONS = {
   tlsKey: { schema: text, value: 'PATH', fallback: null, help: 'its key, PEM' },
   registration: { schema: oneOf('open', 'closed'), value: 'open|closed', fallback: DEFAULTS.registration, help: 'whether anybody may make an account' },
   sessionsPerAccount: { schema: wholeNumber(1, 64), value: 'N', fallback: String(DEFAULTS.sessionsPerAccount), help: 'sign-ins of one account at a time' },
+  documentMemory: { schema: wholeNumber(1, 1_048_576), value: 'MIB', fallback: String(DEFAULTS.documentMemoryBytes / MIB), help: 'about how much memory loaded mailboxes may take; those used longest ago leave it' },
   rateLimits: { schema: flag, value: 'on|off', fallback: 'on', help: 'limits on sign-in, sign-up, name lookup and sending' },
   proxies: { schema: addresses, value: 'ADDRESS,ADDRESS', fallback: null, help: 'proxies in front whose X-Forwarded-For is believed; default: none' },
   aloneMs: {

@@ -8,7 +8,7 @@ import { type Pid, parsePid } from '../../crdt-schema/ids.ts'
 import { InvariantError } from '../../crdt-schema/prelude.ts'
 import { type Config, DEFAULTS, assertConfig } from '../core/config.ts'
 import { Exit, EXIT, usageError } from './errors.ts'
-import type { Options } from './options.ts'
+import { MIB, type Options } from './options.ts'
 
 const DEFAULT_PORT = 4000
 const DEFAULT_PIDS = [0, 1, 2]
@@ -83,6 +83,7 @@ export const createSettings = (options: Options, env: Readonly<Record<string, st
     bootstrap: options.bootstrap ?? (options.peers === null && joinUrl === null),
     registration: options.registration,
     sessionsPerAccount: options.sessionsPerAccount,
+    documentMemoryBytes: options.documentMemory * MIB,
     rateLimits: options.rateLimits,
     aloneMs: options.aloneMs,
     heartbeatMs: options.heartbeatMs,

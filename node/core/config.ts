@@ -48,7 +48,7 @@ export interface Config {
   readonly purgeEveryMs: number
   readonly rateLimits: boolean
   readonly registration: 'open' | 'closed'
-  /** Budget for loaded documents, bytes of their stored form [COR5]. */
+  /** Budget for loaded documents of mailboxes, bytes as estimated from their stored form [COR5]. */
   readonly documentMemoryBytes: number
   /** Largest first-sync answer sent in one part. */
   readonly diffPartBytesMax: number
@@ -77,7 +77,7 @@ export const DEFAULTS = {
   purgeEveryMs: 86_400_000,
   rateLimits: true,
   registration: 'open',
-  documentMemoryBytes: 256 * 1024 * 1024,
+  documentMemoryBytes: 128 * 1024 * 1024,
   diffPartBytesMax: 4 * 1024 * 1024
 } as const satisfies Partial<Config>
 

@@ -343,7 +343,7 @@ const compactDocument = (node: NodeState, loaded: LoadedDocument, through: numbe
   node.effects.push({ type: 'compact', document: loaded.name, state, through })
 }
 
-/** Once a second at most, and only past the budget, the documents used longest ago go. */
+/** Once a second at most, and only past the budget, the documents used longest ago go; never what is not settled. */
 const unloadIdle = (node: NodeState): void => {
   const { documents, commits } = node
   if (node.now.monotonicMs - documents.unloadedMs < UNLOAD_EVERY_MS) return
@@ -352,19 +352,21 @@ const unloadIdle = (node: NodeState): void => {
     compactIfLong(node, loaded)
   }
   documents.unloadedMs = node.now.monotonicMs
-  let bytes = 0
-  const inMemory = [...documents.loaded.values(), ...[...documents.resting.values()].map(({ loaded }) => loaded)]
-  for (const loaded of inMemory) bytes += documents.heads.get(loaded.name)?.bytes ?? 0
-  let excess = bytes - node.config.documentMemoryBytes
+  const mailboxes = [...documents.loaded.values(), ...[...documents.resting.values()].map(({ loaded }) => loaded)].filter(({ owner }) => owner !== null)
+  let excess = -node.config.documentMemoryBytes
+  for (const { name } of mailboxes) excess += memoryOf(documents.heads.get(name)?.bytes ?? 0)
   if (excess <= 0) return
-  for (const loaded of inMemory.sort((a, b) => a.usedMs - b.usedMs)) {
+  for (const loaded of mailboxes.sort((a, b) => a.usedMs - b.usedMs)) {
     if (excess <= 0) return
     const head = documents.heads.get(loaded.name)
     const isStored = (head?.seq ?? 0) <= commits.settledThrough
-    if (loaded.pins > 0 || !isStored || hasGap(loaded) || isDirectoryDocument(loaded.name) || documents.quarantined.has(loaded.name)) continue
-    excess -= head?.bytes ?? 0
+    if (loaded.pins > 0 || !isStored || hasGap(loaded) || documents.quarantined.has(loaded.name)) continue
+    excess -= memoryOf(head?.bytes ?? 0)
     documents.loaded.delete(loaded.name)
     documents.resting.delete(loaded.name)
     loaded.doc.destroy()
   }
 }
+
+/** What a document takes in memory, measured with inbox documents of one and of a thousand messages. */
+const memoryOf = (storedBytes: number): number => 4_096 + 5 * storedBytes
