@@ -85,13 +85,17 @@ test('[29] with 5,000 messages in view a key shows within 50 ms, and the list is
   assert.ok(medianOf(few) < PROMISED_KEY_MS * BUSY)
 
   const times: number[] = []
+  const loaded: number[] = []
   for (let round = 0; round < 5; round += 1) {
     await page.reload()
     await page.locator('article.row').first().waitFor()
-    times.push(await page.evaluate(() => performance.getEntriesByName('starling-list')[0]?.startTime ?? Number.NaN))
+    await page.waitForFunction(() => performance.getEntriesByName('starling-loaded').length > 0)
+    const [list, all] = await page.evaluate(() => ['starling-list', 'starling-loaded'].map((name) => performance.getEntriesByName(name)[0]?.startTime ?? Number.NaN))
+    times.push(list ?? Number.NaN)
+    loaded.push(all ?? Number.NaN)
   }
   const script = await page.evaluate(() => performance.getEntriesByName('starling-start')[0]?.startTime ?? Number.NaN)
-  console.log(`    5,000 messages: list painted from disk ${medianOf(times).toFixed(0)} ms after navigation, the script began at ${script.toFixed(0)}; promised ${PROMISED_LIST_MS}`)
+  console.log(`    5,000 messages: list painted from disk ${medianOf(times).toFixed(0)} ms after navigation, from the documents ${medianOf(loaded).toFixed(0)}, the script began at ${script.toFixed(0)}; promised ${PROMISED_LIST_MS}`)
   assert.ok(medianOf(times) < PROMISED_LIST_MS * BUSY * 2)
 })
 

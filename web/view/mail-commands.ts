@@ -80,17 +80,25 @@ const currentRow = (): HTMLElement | null => document.activeElement?.closest<HTM
 
 /** From row to row in the list that has the focus; the messages, if none has. */
 const moveRow = (row: HTMLElement | null, step: 1 | -1): boolean => {
-  const list = row?.closest('ul') ?? document.querySelector('.list ul')
-  const item = row?.closest('li') ?? null
-  const beside = step === 1 ? item?.nextElementSibling : item?.previousElementSibling
-  const end = step === 1 ? list?.firstElementChild : list?.lastElementChild
-  const found = row === null ? end : beside
+  const item = row?.closest('li, [role=listitem]') ?? null
+  const found = item === null ? endOfMessages(step) : itemBeside(item, step)
   const next = found?.matches(ROWS) === true ? found : found?.querySelector(ROWS)
   if (!(next instanceof HTMLElement)) return row !== null
   const target = next.hasAttribute('tabindex') ? next : next.querySelector<HTMLElement>('button')
   target?.focus()
   next.scrollIntoView({ block: 'nearest' })
   return true
+}
+
+const endOfMessages = (step: 1 | -1): Element | null => {
+  const chunks = document.querySelectorAll('.list .chunk')
+  return step === 1 ? (chunks[0]?.firstElementChild ?? null) : (chunks[chunks.length - 1]?.lastElementChild ?? null)
+}
+
+/** The next item of a list, or the one before; of messages, beyond the end of a chunk. */
+const itemBeside = (item: Element, step: 1 | -1): Element | null | undefined => {
+  const [beside, end] = step === 1 ? (['nextElementSibling', 'firstElementChild'] as const) : (['previousElementSibling', 'lastElementChild'] as const)
+  return item[beside] ?? item.closest('.chunk')?.[beside]?.[end]
 }
 
 /** From a field to the row it is in, so that single keys act again. Text is never discarded. */

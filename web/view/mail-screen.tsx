@@ -39,6 +39,10 @@ export const MailScreen = ({ app, mail, announcer, onLogOut, onDelete }: MailScr
     // For whoever measures how soon the list is there: the frame after this one shows it.
     requestAnimationFrame(() => performance.mark('starling-list'))
   }, [])
+  const isLoaded = mail.isLoaded.value
+  useEffect(() => {
+    if (isLoaded) requestAnimationFrame(() => performance.mark('starling-loaded'))
+  }, [isLoaded])
   useCommands(app.preferences, (command) => runCommand(command, screen, mail, route))
   useEffect(
     () => () => {

@@ -1,8 +1,7 @@
 // The list of opened messages: rows, the line that a deleted one leaves, sorting, and the way through them by keys.
 
 import { useComputed, useSignal } from '@preact/signals'
-import { Component, type VNode } from 'preact'
-import { useMemo } from 'preact/hooks'
+import { Component } from 'preact'
 import type { MessageId } from '../../crdt-schema/ids.ts'
 import type { MailboxModel } from '../model/mailbox.ts'
 import type { MessageOrder, MessageRow } from '../model/rows.ts'
@@ -31,6 +30,8 @@ export interface MessagesProps {
 
 /** Rows in the page at once; more on demand, so that a long list does not slow each key. */
 const PAGE_ROWS = 200
+/** Rows are drawn, and left out of sight, by so many at a time. */
+const CHUNK_ROWS = 50
 
 const ORDERS: readonly { readonly value: MessageOrder; readonly label: string }[] = [
   { value: 'newest', label: 'Newest first' },
@@ -39,7 +40,6 @@ const ORDERS: readonly { readonly value: MessageOrder; readonly label: string }[
 
 export const Messages = ({ mailbox, seenMs, search, actions, hasOlder, onOlder, onFirstNote }: MessagesProps) => {
   const limit = useSignal(PAGE_ROWS)
-  const itemOf = useMemo(() => createItems(actions), [actions])
   const all = mailbox.messages.value
   const found = search === '' ? all : all.filter((row) => matches(row, search))
   const unread = mailbox.unreadCount.value
@@ -61,9 +61,13 @@ export const Messages = ({ mailbox, seenMs, search, actions, hasOlder, onOlder, 
       </div>
       {all.length === 0 && <NoMessages onFirstNote={onFirstNote} />}
       {all.length > 0 && found.length === 0 && <p class="empty">Nothing found for “{search}”.</p>}
-      <ul>
-        {found.slice(0, limit.value).map((row, place) => (place === 0 ? toItem(row, true, actions) : itemOf(row)))}
-      </ul>
+      {found.length > 0 && (
+        <div role="list">
+          {toChunks(found.slice(0, limit.value), seenMs === null ? found.length : mailbox.messageCount.value).map(({ key, rows }, place) => (
+            <Chunk key={key} rows={rows} isFirst={place === 0} actions={actions} />
+          ))}
+        </div>
+      )}
       {found.length > limit.value && (
         <button type="button" class="btn older" onClick={() => (limit.value += PAGE_ROWS)}>
           Show {Math.min(PAGE_ROWS, found.length - limit.value)} more
@@ -78,19 +82,45 @@ export const Messages = ({ mailbox, seenMs, search, actions, hasOlder, onOlder, 
   )
 }
 
-const toItem = (row: MessageRow, isFirst: boolean, actions: MessageActions) => (
-  <li key={row.id}>
-    {row.isDeleted ? <DeletedLine row={row} onUndo={actions.onUndo} /> : <MessageItem row={row} isFirst={isFirst} actions={actions} />}
-  </li>
-)
+/** Counted from the last of all `total` rows, so that one that arrives at the top moves none from chunk to chunk. */
+const toChunks = (rows: readonly MessageRow[], total: number): { readonly key: number; readonly rows: readonly MessageRow[] }[] => {
+  const chunks: { key: number; rows: MessageRow[] }[] = []
+  for (const [place, row] of rows.entries()) {
+    const key = Math.floor((total - 1 - place) / CHUNK_ROWS)
+    const last = chunks.at(-1)
+    if (last?.key === key) last.rows.push(row)
+    else chunks.push({ key, rows: [row] })
+  }
+  return chunks
+}
 
-/** Preact passes over an element that it was given before: with many rows a key must not even look at them all. */
-const createItems = (actions: MessageActions): ((row: MessageRow) => VNode) => {
-  const items = new WeakMap<MessageRow, VNode>()
-  return (row) => {
-    const item = items.get(row) ?? toItem(row, false, actions)
-    items.set(row, item)
-    return item
+interface ChunkProps {
+  readonly rows: readonly MessageRow[]
+  readonly isFirst: boolean
+  readonly actions: MessageActions
+}
+
+/** Of thousands of rows a key looks only at those of its chunk; the others are passed over as a whole. */
+class Chunk extends Component<ChunkProps> {
+  override shouldComponentUpdate({ rows, isFirst, actions }: ChunkProps): boolean {
+    const { props } = this
+    return isFirst !== props.isFirst || actions !== props.actions || rows.length !== props.rows.length || rows.some((row, place) => row !== props.rows[place])
+  }
+
+  override render({ rows, isFirst, actions }: ChunkProps) {
+    return (
+      <div class="chunk">
+        {rows.map((row, place) => (
+          <div role="listitem" key={row.id}>
+            {row.isDeleted ? (
+              <DeletedLine row={row} onUndo={actions.onUndo} />
+            ) : (
+              <MessageItem row={row} isFirst={isFirst && place === 0} actions={actions} />
+            )}
+          </div>
+        ))}
+      </div>
+    )
   }
 }
 
