@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Cluster, call, findFreePorts, newMessageId, startCluster, wait } from '../support/cluster.ts'
+import { type Cluster, call, findFreePorts, newMessageId, startCluster } from '../support/cluster.ts'
 import { type Joiner, startJoiner } from '../support/joiner.ts'
 
 const test = suite<{ cluster: Cluster; fourth: Joiner | null; joiners: Joiner[] }>('join')
@@ -62,7 +62,7 @@ test('[REP7] two nodes that join in the same second without --pid both become me
   const [place] = places
   await context.joiners[0]?.kill()
   if (place !== undefined) context.joiners[0] = startJoiner(cluster, place.name, place.port, place.through)
-  await cluster.waitCluster(0, (state) => state.nodes.some(({ pid, status }: { pid: number; status: string }) => pid === pids[0] && status !== 'ready') || isWhole(state), 30_000)
+  await context.joiners[0]?.untilReady()
   assert.equal(pidsOf(await cluster.waitCluster(0, isWhole, 60_000)), pids)
 })
 
@@ -77,7 +77,9 @@ test('[REP7] a node that dies between the grant and its first write gets the sam
   context.joiners.push(unlucky)
   const granted = pidOfIt(await cluster.waitCluster(0, (state) => pidOfIt(state) !== undefined, 60_000))
   await unlucky.kill()
-  context.joiners.push(startJoiner(cluster, 'unlucky', port, cluster.at(2).url))
+  const again = startJoiner(cluster, 'unlucky', port, cluster.at(2).url)
+  context.joiners.push(again)
+  await again.untilReady()
   const state = await cluster.waitCluster(0, (seen) => seen.nodes.find((row: { url: string }) => row.url === url)?.status === 'ready', 60_000)
   assert.equal([pidOfIt(state), state.nodes.length], [granted, 7])
 })
@@ -87,7 +89,7 @@ test('[REP7] a node that nobody answers ends and says so', async ({ cluster }) =
   const child = spawn(process.execPath, [join(process.env['STARLING_ROOT'] ?? process.cwd(), 'dist/node.js'), '--join', 'http://127.0.0.1:9', '--port', String(port), '--data-dir', join(cluster.directory, 'nobody'), '--secret-file', join(cluster.directory, 'cluster.secret')])
   let said = ''
   child.stderr.on('data', (text: Buffer) => { said += text.toString() })
-  const code = await Promise.race([new Promise((resolve) => child.once('close', resolve)), wait(30_000).then(() => 'still running')])
+  const code = await Promise.race([new Promise((resolve) => child.once('close', resolve)), new Promise((resolve) => setTimeout(resolve, 30_000, 'still running').unref())])
   child.kill('SIGKILL')
   assert.is(code, 6)
   assert.match(said, /Nobody answers at http:\/\/127\.0\.0\.1:9/)

@@ -56,6 +56,7 @@ const ACTS: { readonly [Name in Change]: (cluster: Cluster, pid: number, random:
       await first.kill()
       const early = pidsIn((await cluster.waitCluster(pid, () => true)).nodes)[0]
       again = start(0)
+      await Promise.all([again.untilReady(), second.untilReady()])
       const { nodes } = await cluster.waitCluster(pid, (state) => state.nodes.length === 5 && state.nodes.every(({ status, digest }: { status: string; digest: string }) => status === 'ready' && digest === state.nodes[0].digest), JOIN_LIMIT_MS)
       const pids = pidsIn(nodes)
       const findings = new Set([0, 1, 2, ...pids]).size === 5 && !pids.includes(undefined) ? [] : [`they got the pids ${pids.join()}`]
