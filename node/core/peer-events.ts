@@ -76,8 +76,11 @@ export const onLinkUp = (node: NodeState, event: Extract<Event, { type: 'link-up
     if (event.dialed && known !== undefined) links.onDialFailed(node, identity.pid, 'other')
     return
   }
-  if (known !== undefined && known.nodeId !== null && links.isNewRun(known, identity.nodeId, identity.boot)) forgetRun(node, known)
+  const isNewRun = known !== undefined && known.nodeId !== null && links.isNewRun(known, identity.nodeId, identity.boot)
+  if (isNewRun) forgetRun(node, known)
   links.onLinkUp(node, event.link, identity, event.dialed)
+  // Nobody stays in view of whom nothing is known any more: a commit may return before the next tick, and ask who is there.
+  if (isNewRun) updateView(node)
 }
 
 /** The run that was known under this pid is over: its row, its synced state and its unsettled pushes with it. */

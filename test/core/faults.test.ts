@@ -388,6 +388,24 @@ serving('[LIV3] a node that wakes among others that went on syncs before it serv
   assert.not.ok(said(two, 'alone'))
 })
 
+serving('[LIV3] a commit that returns just after another run of a peer has called does not let a woken node serve', () => {
+  const cores = createTrio()
+  cores.kill(1)
+  cores.run(3_000)
+  const { state } = cores.core(0)
+  cores.freeze(0)
+  cores.run(8_000)
+  const { nodeId, boot } = cores.core(2).state.meta
+  cores.feed(0, { type: 'tick' })
+  write(cores, 0)
+  assert.equal([state.phase, state.members.view.join()], ['syncing', '0,2'])
+  const seq = state.commits.writing?.record.seq ?? 0
+  const peer = { pid: pidOf(2), nodeId, boot: boot + 1, url: 'http://node-2.test', version: '1.0.0' }
+  cores.feed(0, { type: 'link-up', link: 9_999, peer, dialed: false }, { type: 'committed', seq })
+  // Of the run before it has forgotten everything, of this one it has heard nothing: node 2 may know of much that it has missed.
+  assert.is(state.phase, 'syncing')
+})
+
 serving('[STO2] a node serves when the ready ones hold what it had stored, not as soon as it has what they hold', () => {
   const cores = createTrio()
   cores.run(1_000)
