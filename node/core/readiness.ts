@@ -14,6 +14,7 @@ import { dropDocuments, editDocument, isDirectoryDocument, isGone, pinDocument }
 import { failAsking } from './granting.ts'
 import { memberUrls, refreshPeers } from './links.ts'
 import { isRemoved, readyInView } from './members.ts'
+import { isSlowOne } from './replication.ts'
 import { type NodeState, log, remember } from './state.ts'
 
 export const setPhase = (node: NodeState, phase: Phase): void => {
@@ -64,6 +65,7 @@ export const suspectSelf = (node: NodeState, unobservedMs: number): void => {
 export const becomeSyncing = (node: NodeState, reason: string): void => {
   if (node.phase !== 'ready') return
   log(node, 'warn', 'left-ready', { reason })
+  stepDown(node, 'this node is not ready')
   for (const peer of node.peers.values()) {
     peer.synced = false
     peer.pull = null
@@ -90,6 +92,7 @@ export const tendReadiness = (node: NodeState): void => {
   if (node.phase !== 'ready') return
   noteLastView(node)
   if (commitAgeMs(node) > node.config.ackTimeoutMs) becomeSyncing(node, 'own commit is slow')
+  if (isSlowOne(node)) becomeSyncing(node, 'every other ready node acknowledges late')
   const accuser = node.members.view.find((pid) => isAccusedBy(node, pid) && isHeardSinceReady(node, pid))
   if (accuser !== undefined) becomeSyncing(node, `node ${accuser} found this node behind`)
 }
@@ -103,7 +106,7 @@ const isSynced = (node: NodeState): boolean => {
   const others = node.members.view.filter((pid) => pid !== node.meta.pid)
   const accusers = others.filter((pid) => isAccusedBy(node, pid))
   for (const pid of accusers) pullAgain(node, pid)
-  if (accusers.length > 0 || isDiskSlow(node)) return false
+  if (accusers.length > 0 || isDiskSlow(node) || isSlowOne(node)) return false
   const ready = readyInView(node).filter((pid) => pid !== node.meta.pid)
   const isSyncedWith = (pid: Pid): boolean => node.peers.get(pid)?.synced === true
   if (ready.length > 0) {

@@ -8,7 +8,7 @@ import { type PeerMessage, encodePeerMessage } from '../../crdt-schema/peer-wire
 import { latestCommit, logOwn, noteForeign, raiseThresholds } from './commits.ts'
 import { isGone, receiveUpdate, requireDocument } from './documents.ts'
 import { closeHoles, directPeers, sendBytes, sendTo } from './links.ts'
-import { holders, requiredPeers } from './members.ts'
+import { holders, readyInView, requiredPeers } from './members.ts'
 import { type NodeState, type Peer, type PendingCommit, log } from './state.ts'
 
 type Push = Extract<PeerMessage, { type: 'push' }>
@@ -153,13 +153,50 @@ export const markBehind = (node: NodeState): void => {
     const peer = node.peers.get(pid)
     if (peer === undefined) continue
     readmit(node, peer)
-    if (peer.excluded) continue
-    const [oldest] = peer.unacknowledged.values()
-    const isSilent = peer.link !== null && node.now.monotonicMs - peer.lastHeardMs > node.config.ackTimeoutMs && hasPendingFor(node, pid)
-    if ((oldest === undefined || node.now.monotonicMs - oldest <= node.config.ackTimeoutMs) && !isSilent) continue
+    if (!isOverdue(node, peer) || isDoubtful(node, peer)) continue
     exclude(node, peer)
     log(node, 'warn', 'peer-behind', { peer: pid })
   }
+}
+
+/** How long a peer has owed this node a word: since the oldest push it has not acknowledged, or since it fell silent with something pending. */
+const owedMs = (node: NodeState, peer: Peer): number => {
+  const [oldest = Infinity] = peer.unacknowledged.values()
+  const { monotonicMs } = node.now
+  const isSilent = peer.link !== null && monotonicMs - peer.lastHeardMs > node.config.ackTimeoutMs && hasPendingFor(node, peer.pid)
+  return Math.max(0, monotonicMs - oldest, isSilent ? monotonicMs - peer.lastHeardMs : 0)
+}
+
+const isOverdue = (node: NodeState, peer: Peer): boolean => !peer.excluded && owedMs(node, peer) > node.config.ackTimeoutMs
+
+/** What a peer took or has taken so far. The last round trip counts until the next: who answers late is late between two answers, too. */
+const delayMs = (node: NodeState, peer: Peer): number => (peer.excluded ? Infinity : Math.max(owedMs(node, peer), peer.roundTripMs))
+
+const otherReady = (node: NodeState): readonly Peer[] => readyInView(node).flatMap((pid) => node.peers.get(pid) ?? [])
+
+const isHeardOf = (node: NodeState, { pid }: Peer): boolean => node.now.monotonicMs - (node.members.rows.get(pid)?.seenMs ?? -Infinity) <= node.config.heartbeatMs * 2
+
+/**
+ * Whether this node is the slow one: there are two other ready nodes or more, all are heard of, and each would have to be called behind.
+ * Then it calls none of them so: it would acknowledge alone, they would have to believe it, and nobody would serve. It leaves ready
+ * instead, which lets nothing settle, and waits for their acknowledgements. Who is not heard of may be gone, and is no reason to leave.
+ */
+export const isSlowOne = (node: NodeState): boolean => {
+  const isAnyOverdue = [...node.peers.values()].some((peer) => isOverdue(node, peer))
+  if (!isAnyOverdue) return false
+  const others = otherReady(node)
+  return others.length >= 2 && others.some((peer) => isOverdue(node, peer)) && others.every((peer) => delayMs(node, peer) > node.config.ackTimeoutMs && isHeardOf(node, peer))
+}
+
+/**
+ * While every other ready node is late or not heard of, it is not known yet who is slow: one of them, this node, or nobody, they being
+ * gone. Whoever is gone has left the view by deadMs. To wait for it is safe; to have given up too early cannot be taken back.
+ */
+const isDoubtful = (node: NodeState, peer: Peer): boolean => {
+  const { ackTimeoutMs, deadMs } = node.config
+  const others = otherReady(node)
+  if (others.length < 2 || !others.includes(peer) || !others.every((other) => delayMs(node, other) > ackTimeoutMs / 2 || !isHeardOf(node, other))) return false
+  return isSlowOne(node) || owedMs(node, peer) <= (others.every((other) => isHeardOf(node, other)) ? deadMs : deadMs * 2)
 }
 
 const hasPendingFor = (node: NodeState, pid: Pid): boolean =>
