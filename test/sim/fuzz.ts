@@ -3,13 +3,14 @@
 import { type Marks, type Observations, createObserver } from './observer.ts'
 import { type Plan, type PlanOptions, createPlan } from './plans.ts'
 import { runScenario } from './scenario.ts'
-import { shrinkPlan } from './shrink.ts'
+import { cutUnrun, shrinkPlan } from './shrink.ts'
 import type { World } from './cluster.ts'
 
 export interface FuzzResult {
   readonly plan: Plan
   readonly findings: readonly string[]
   readonly transcript: readonly string[]
+  readonly ran: readonly string[]
   readonly world: World
   readonly realMs: number
   readonly observations: Observations
@@ -26,8 +27,8 @@ export const fuzzSeed = (options: PlanOptions): FuzzResult => runPlan(createPlan
 export const runPlan = (plan: Plan): FuzzResult => {
   const beganMs = performance.now()
   const observer = createObserver({ isParted: plan.text.includes('\nparted\n') })
-  const { world, findings, transcript } = runScenario(plan.text, { seed: plan.seed, watch: observer, onLine: (_, line) => observer.onLine(line) })
-  return { plan, findings, transcript, world, realMs: performance.now() - beganMs, observations: observer.observations(), marks: observer.marks }
+  const { world, findings, transcript, ran } = runScenario(plan.text, { seed: plan.seed, watch: observer, onLine: (_, line) => observer.onLine(line) })
+  return { plan, findings, transcript, ran, world, realMs: performance.now() - beganMs, observations: observer.observations(), marks: observer.marks }
 }
 
 /** The command that runs this seed again and shrinks it. */
@@ -45,11 +46,11 @@ export const describeFailure = ({ plan, findings, world }: FuzzResult): string =
   ].join('\n')
 
 /** The shortest plan found that fails with the same checker or rule, and what happened in it. */
-export const describeShrunk = ({ plan, findings }: FuzzResult): string => {
+export const describeShrunk = ({ plan, findings, ran }: FuzzResult): string => {
   const kind = kindOf(findings[0] ?? '')
   const untilMs = performance.now() + SHRINK_MS_MAX
   const fails = (shorter: Plan): boolean => performance.now() < untilMs && runPlan(shorter).findings.some(finding => kindOf(finding) === kind)
-  return `the shortest plan that fails like this:\n${runPlan(shrinkPlan(plan, SHRINK_RUNS_MAX, fails)).transcript.join('\n')}`
+  return `the shortest plan that fails like this:\n${runPlan(shrinkPlan(cutUnrun(plan, ran), SHRINK_RUNS_MAX, fails)).transcript.join('\n')}`
 }
 
 /** `K1` or `[REP6]` of a finding: a plan that fails for another reason is another failure. */

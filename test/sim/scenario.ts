@@ -36,6 +36,8 @@ export interface ScenarioResult {
   /** What failed, in words; empty if all is well. */
   readonly findings: readonly string[]
   readonly transcript: readonly string[]
+  /** The lines that ran: all of them, or up to the one that failed. */
+  readonly ran: readonly string[]
 }
 
 export interface ScenarioOptions {
@@ -69,8 +71,10 @@ export const runScenario = (text: string, { seed, onLine, watch }: ScenarioOptio
   const [first = '', ...rest] = lines
   const world = createWorld({ seed, ...parseNodesLine(first), ...(watch === undefined ? {} : { watch }), onEvent: (atMs, event) => transcript.push(`  ${(atMs / 1000).toFixed(1).padStart(5)}  ${event}`) })
   const commands = createCommands(world)
+  const ran = [first]
   transcript.push(first)
   for (const line of rest) {
+    ran.push(line)
     transcript.push(line)
     onLine?.(world, line)
     try {
@@ -84,7 +88,7 @@ export const runScenario = (text: string, { seed, onLine, watch }: ScenarioOptio
     if (findings.length > 0) break
   }
   transcript.push(...findings.map(finding => `FAILED ${finding}`))
-  return { world, findings, transcript }
+  return { world, findings, transcript, ran }
 }
 
 const parseNodesLine = (line: string): { readonly nodes: number; readonly skewMsMax: number; readonly config: Partial<Config> } => {

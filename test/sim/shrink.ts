@@ -1,10 +1,16 @@
-// Makes a failing plan shorter while it still fails: leaves out stretches of lines, large ones first, then single lines, and
-// last the waits. What remains is what a person has to understand.
+// Makes a failing plan shorter while it still fails: leaves out what comes after the failure, then stretches of lines, large ones first,
+// then single lines, and last the waits. What remains is what a person has to understand.
 
 import { type Plan } from './plans.ts'
 
 /** Lines without which a plan is not one. */
 const isOptional = (line: string): boolean => !/^(nodes|parted|operated|start all|run|heal|expect|probe)/.test(line)
+
+/**
+ * The plan without what comes after the line at which it failed: that never ran, but would run at the end of every shorter plan that
+ * fails no more, and cost as much as all the rest.
+ */
+export const cutUnrun = (plan: Plan, ran: readonly string[]): Plan => ({ ...plan, text: ran.join('\n') })
 
 /**
  * A shorter plan for which `fails` still holds; tries at most `runsMax` plans. The failure may become another one on the way:
@@ -17,7 +23,7 @@ export const shrinkPlan = (plan: Plan, runsMax: number, fails: (plan: Plan) => b
     runs += 1
     return fails({ ...plan, text: shorter.join('\n') })
   }
-  // What comes after the failure never ran; the end of a plan goes first.
+  // What was there last is most often not what mattered.
   for (let size = Math.ceil(lines.length / 2); size >= 1 && runs < runsMax; size = size === 1 ? 0 : Math.ceil(size / 2)) {
     for (let from = Math.max(0, lines.length - size); from > -size && runs < runsMax; from -= size) {
       const shorter = lines.filter((line, index) => index < from || index >= from + size || !isOptional(line))
