@@ -10,7 +10,8 @@ import { ErrorLine, PasswordField, fieldOf } from './controls.tsx'
 import { Flock } from './flock.tsx'
 import { Brand, NodeDot } from './icons.tsx'
 import { RecoveryCodes } from './recovery-codes.tsx'
-import { plural, sessionErrorText } from './words.ts'
+import { sessionErrorText } from './session-words.ts'
+import { plural } from './words.ts'
 
 const ASK_EVERY_MS = 5000
 

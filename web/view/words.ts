@@ -4,7 +4,6 @@
 import type { Refusal } from '../model/app.ts'
 import type { BannerState, ChipState } from '../model/connection.ts'
 import type { DraftError, DraftRow, SentState } from '../model/rows.ts'
-import type { SessionError } from '../model/session.ts'
 import { unreachable } from '../../crdt-schema/prelude.ts'
 
 export const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
@@ -49,36 +48,7 @@ export const toBytes = (bytes: number): string => {
   return `${(bytes / 1_000_000).toFixed(1)} MB`
 }
 
-// ---- signing in
-
-export const sessionErrorText = (error: SessionError): string => {
-  switch (error.code) {
-    case 'empty-name':
-      return 'Enter a name.'
-    case 'invalid-name':
-      return 'Use 1 to 32 letters, digits, dots, dashes or underscores.'
-    case 'empty-password':
-      return 'Enter a password.'
-    case 'weak-password':
-      return 'Use 8 characters or more.'
-    case 'wrong-password':
-      return 'That password is not right. Try again.'
-    case 'empty-code':
-      return 'Enter a recovery code.'
-    case 'wrong-code':
-      return 'That code is not right, or was used. Try another one.'
-    case 'name-taken':
-      return 'Someone has just taken this name. Choose another one.'
-    case 'closed':
-      return 'New accounts are made by whoever runs this server. Ask them for one.'
-    case 'already-signed-in':
-      return 'This account is signed in on another device.'
-    case 'locked':
-      return `Too many tries. Try again in ${error.seconds} s.`
-    case 'no-server':
-      return 'No server answers at the moment. Try again in a moment.'
-  }
-}
+// ---- what was refused
 
 export const refusalText = (refusal: Refusal): string => {
   switch (refusal) {
