@@ -11,34 +11,22 @@
 import { createNode, step } from '../../node/core/node.ts'
 import type { NodeState } from '../../node/core/state.ts'
 import type { Config } from '../../node/core/config.ts'
-import type { CallId, ClientId, Effect, Event, LinkId, PeerIdentity } from '../../node/core/events.ts'
-import type { Call } from '../../crdt-schema/api.ts'
+import type { Effect, Event, PeerIdentity } from '../../node/core/events.ts'
 import type { NodeId, Pid } from '../../crdt-schema/ids.ts'
 import { InvariantError } from '../../crdt-schema/prelude.ts'
 import { type Clock, createClock } from './clock.ts'
 import type { FakeDisk, OpenDisk } from './disk.ts'
+import { type Doors, type HttpAnswer, createDoors, jsonToBytes } from './doors.ts'
 import { describeFrame } from './frames.ts'
 import type { End, EndHandler, Network, Place } from './network.ts'
 import { type PasswordWorker, createPasswordWorker } from './passwords.ts'
 import type { Random } from './random.ts'
-import { closeCodeOf, refusalOf } from './refusals.ts'
+import { closeCodeOf } from './refusals.ts'
 import type { Schedule } from './schedule.ts'
 import type { Trace } from './trace.ts'
 import { type Moment, type Trap, createTrapHolder, isStoredElsewhere } from './traps.ts'
 
 export type ProcessStatus = 'running' | 'paused' | 'stopped'
-
-/** An HTTP request as it travels in the fake world: JSON in one frame, answered by one frame of JSON. */
-export interface HttpRequest {
-  readonly body: Call
-  readonly token: string | null
-  readonly idempotencyKey: string | null
-}
-
-export interface HttpAnswer {
-  readonly status: number
-  readonly body: unknown
-}
 
 export interface SimProcess {
   readonly pid: Pid
@@ -95,13 +83,10 @@ interface Run {
   readonly number: number
   readonly state: NodeState
   readonly disk: OpenDisk
-  readonly links: Map<LinkId, End>
-  readonly clients: Map<ClientId, End>
-  readonly calls: Map<CallId, End>
+  readonly doors: Doors
   readonly mailbox: Event[]
   isTurnDue: boolean
   isTickDue: boolean
-  nextId: number
   committed: number
   readonly passwords: PasswordWorker
 }
@@ -198,8 +183,8 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
         return sendToPeer(now, effect)
       case 'close-link':
         trace.line(schedule.nowMs, `${place} closes link ${effect.link}: ${effect.reason}`)
-        now.links.get(effect.link)?.close(closeCodeOf(effect.reason))
-        now.links.delete(effect.link)
+        now.doors.links.get(effect.link)?.close(closeCodeOf(effect.reason))
+        now.doors.links.delete(effect.link)
         return
       case 'identify':
         identity = { pid: effect.pid, nodeId: effect.nodeId, boot: effect.boot, url: config.url, version: config.version }
@@ -207,25 +192,25 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
       case 'client-send':
         checkAfter(now, effect)
         trace.bytes(`${place} client ${effect.client}`, effect.frame)
-        now.clients.get(effect.client)?.send(effect.frame)
+        now.doors.clients.get(effect.client)?.send(effect.frame)
         return
       case 'client-pause':
       case 'client-resume':
         return // ends of the fake network take in all that was sent
       case 'client-close':
         trace.line(schedule.nowMs, `${place} closes client ${effect.client}: ${effect.code} ${effect.reason}`)
-        now.clients.get(effect.client)?.close(effect.code)
-        now.clients.delete(effect.client)
+        now.doors.clients.get(effect.client)?.close(effect.code)
+        now.doors.clients.delete(effect.client)
         return
       case 'respond':
         return answer(now, effect)
       case 'stream':
         checkAfter(now, effect)
-        now.calls.get(effect.call)?.send(jsonToBytes({ event: effect.event, data: effect.data }))
+        now.doors.calls.get(effect.call)?.send(jsonToBytes({ event: effect.event, data: effect.data }))
         return
       case 'stream-end':
-        now.calls.get(effect.call)?.close()
-        now.calls.delete(effect.call)
+        now.doors.calls.get(effect.call)?.close()
+        now.doors.calls.delete(effect.call)
         return
       case 'load':
         return now.disk.load(effect.document, outcome => {
@@ -256,8 +241,8 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
     const types = trap.isSet || snip.isSet || isEchoing ? describeFrame(effect.frame) : []
     if (springs('before-send', types)) return
     trace.bytes(`${place} link ${effect.link}`, effect.frame)
-    now.links.get(effect.link)?.send(effect.frame)
-    if (isEchoing && types.every(type => REPEATABLE.has(type))) now.links.get(effect.link)?.send(effect.frame)
+    now.doors.links.get(effect.link)?.send(effect.frame)
+    if (isEchoing && types.every(type => REPEATABLE.has(type))) now.doors.links.get(effect.link)?.send(effect.frame)
     const to = now.state.pidByLink.get(effect.link)
     if (to !== undefined && snip.springs('after-send', types)) onSnip(to)
     springs('after-send', types)
@@ -280,10 +265,10 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
     checkAfter(now, effect)
     if (springs('before-answer', [])) return
     trace.line(schedule.nowMs, `${place} answers call ${effect.call}: ${effect.status} ${brief(effect.body)}`)
-    const end = now.calls.get(effect.call)
+    const end = now.doors.calls.get(effect.call)
     end?.send(jsonToBytes({ status: effect.status, body: effect.body } satisfies HttpAnswer))
     end?.close()
-    now.calls.delete(effect.call)
+    now.doors.calls.delete(effect.call)
     springs('after-answer', [])
     if (isStoredElsewhere(now.state, effect) && world.mayLoseDisk() && springs('after-stored-answer', [])) world.disk.wipe()
   }
@@ -303,28 +288,10 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
       connected: end => {
         const peer = target.identity
         if (peer === null) throw new Error('an accepted link has an identity')
-        return attach(now, end, peer, true)
+        return now.doors.takeLink(end, peer, true)
       },
       failed
     })
-  }
-
-  const attach = (now: Run, end: End, peer: PeerIdentity, isDialer: boolean): EndHandler => {
-    const link = now.nextId++
-    now.links.set(link, end)
-    deliver(now, { type: 'link-up', link, peer, dialed: isDialer })
-    return {
-      onFrame: frame => deliver(now, { type: 'link-frame', link, frame }),
-      onDown: code => {
-        if (!now.links.delete(link)) return
-        deliver(now, { type: 'link-down', link })
-        // Who closes a link with a refusal tells so, whoever dialed.
-        const reason = refusalOf(code)
-        if (reason !== null) deliver(now, { type: 'dial-failed', pid: peer.pid, reason })
-      },
-      onFull: () => deliver(now, { type: 'link-full', link }),
-      onWritable: () => deliver(now, { type: 'link-writable', link })
-    }
   }
 
   // ---- life
@@ -341,13 +308,10 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
       number: runs,
       state: createNode(),
       disk: opened,
-      links: new Map(),
-      clients: new Map(),
-      calls: new Map(),
+      doors: createDoors(event => deliver(now, event)),
       mailbox: [],
       isTurnDue: false,
       isTickDue: false,
-      nextId: 1,
       committed: opened.state.lastCommit,
       passwords: createPasswordWorker(schedule, random)
     }
@@ -365,7 +329,7 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
     identity = null
     trap.set(null)
     snip.set(null)
-    if (how === 'closed') for (const open of [...now.links.values(), ...now.clients.values(), ...now.calls.values()]) open.close()
+    if (how === 'closed') now.doors.closeAll()
     network.setPlace(place, how === 'no-power' ? 'no-power' : 'dead')
     if (how === 'closed') now.disk.close()
     else world.disk.crash(how === 'no-power' ? 'power' : 'process')
@@ -424,48 +388,12 @@ export const createProcess = (world: ProcessWorld): SimProcess => {
     setEcho(isOn) {
       isEchoing = isOn
     },
-    acceptLink(end, peer) {
-      return run === null || identity === null ? null : attach(run, end, peer, false)
-    },
-    acceptClient(end, room, token, address) {
-      const now = run
-      if (now === null) return null
-      const client = now.nextId++
-      now.clients.set(client, end)
-      deliver(now, { type: 'client-up', client, room, token, address })
-      return {
-        onFrame: frame => deliver(now, { type: 'client-frame', client, frame }),
-        onDown: () => {
-          if (now.clients.delete(client)) deliver(now, { type: 'client-down', client })
-        },
-        onFull: () => deliver(now, { type: 'client-full', client }),
-        onWritable: () => deliver(now, { type: 'client-writable', client })
-      }
-    },
-    acceptHttp(end, address) {
-      const now = run
-      if (now === null) return null
-      const call = now.nextId++
-      return {
-        onFrame: frame => {
-          now.calls.set(call, end)
-          deliver(now, { type: 'request', call, ...(bytesToJson(frame) as HttpRequest), address })
-        },
-        onDown: () => {
-          if (now.calls.delete(call)) deliver(now, { type: 'request-aborted', call })
-        },
-        onFull: () => {},
-        onWritable: () => {}
-      }
-    }
+    acceptLink: (end, peer) => (run === null || identity === null ? null : run.doors.takeLink(end, peer, false)),
+    acceptClient: (end, room, token, address) => run?.doors.takeClient(end, room, token, address) ?? null,
+    acceptHttp: (end, address) => run?.doors.takeHttp(end, address) ?? null
   }
   return self
 }
-
-const utf8Encoder = new TextEncoder()
-const utf8Decoder = new TextDecoder()
-export const jsonToBytes = (value: unknown): Uint8Array => utf8Encoder.encode(JSON.stringify(value))
-export const bytesToJson = (bytes: Uint8Array): unknown => JSON.parse(utf8Decoder.decode(bytes))
 
 const brief = (body: unknown): string => {
   const text = JSON.stringify(body) ?? ''
