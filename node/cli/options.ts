@@ -78,7 +78,7 @@ interface OptionRow {
 export const OPTIONS = {
   pid: { schema: pidNumber, value: 'N', fallback: null, help: 'which node this is: 0, 1, 2 …' },
   peers: { schema: peers, value: '0=URL,1=URL', fallback: null, help: 'addresses of all nodes, this one included; default: three on 127.0.0.1, ports 4000 to 4002' },
-  join: { schema: nodeUrl, value: 'URL', fallback: null, help: 'any member, for a new node with an empty data directory' },
+  join: { schema: nodeUrl, value: 'URL', fallback: null, help: 'any member, for a new node with an empty data directory; without --pid it is granted one' },
   bootstrap: { schema: flag, value: null, fallback: null, help: 'start a new cluster without waiting for the others; the default cluster does so by itself' },
   host: { schema: text, value: 'ADDRESS', fallback: '127.0.0.1', help: 'address to listen on' },
   port: { schema: wholeNumber(1, 65_535), value: 'N', fallback: null, help: 'port to listen on; default: that of this node in --peers' },
