@@ -26,7 +26,7 @@ export const PROBLEMS = {
   'name-taken': { status: 409, title: 'This name is taken', detail: 'Another account has this name. Choose another one.' },
   'already-signed-in': { status: 409, title: 'Signed in elsewhere', detail: 'This account has as many sessions as it may. Repeat with takeOver to end the other one.' },
   'member-up': { status: 409, title: 'This node is up', detail: 'Only a node that is stopped can be removed. Stop it first.' },
-  'cluster-full': { status: 409, title: 'No pid is free', detail: 'Each pid is or was a member, or has an address in --peers. Start the node with the --pid of a member that will not come back.' },
+  'cluster-full': { status: 409, title: 'No pid is free', detail: 'The cluster has as many nodes as it may have, or every pid was used. Start the node with the --pid of a member that will not come back, or remove one.' },
   removed: { status: 409, title: 'This node was removed', detail: 'Its data directory may never join again. Start it with an empty one.' },
   'id-reused': { status: 409, title: 'This key was used for something else', detail: 'An Idempotency-Key belongs to one request. Make a new one for a new request.' },
   'id-taken': { status: 409, title: 'This id belongs to another message', detail: 'A message with this id but another sender, recipients or text exists. Make a new id.' },

@@ -2,6 +2,7 @@
 // Behind it they are text that parses; what they mean is node/core's business (grants.ts).
 
 import * as v from 'valibot'
+import { PID_MAX } from './ids.ts'
 import { CODES_PER_SET_MAX } from './recovery.ts'
 
 const text = v.pipe(v.string(), v.maxLength(512))
@@ -16,7 +17,7 @@ const grant = v.variant('kind', [
   v.looseObject({ kind: v.literal('change-account'), requestId, accountId, shownName: v.nullable(text), nameKey: v.nullable(text), passwordHash: v.nullable(text), keepSession: v.nullable(text), codes, spends: v.exactOptional(text) }),
   v.looseObject({ kind: v.literal('grant-session'), requestId, accountId, takeOver: v.boolean(), session, codes }),
   v.looseObject({ kind: v.literal('remove-account'), requestId, accountId }),
-  v.looseObject({ kind: v.literal('admit-member'), requestId, pid: v.nullable(number), nodeId: text, url: text, taken: v.exactOptional(v.array(number)) }),
+  v.looseObject({ kind: v.literal('admit-member'), requestId, pid: v.nullable(number), nodeId: text, url: text, taken: v.exactOptional(v.pipe(v.array(number), v.maxLength(PID_MAX + 1))) }),
   v.looseObject({ kind: v.literal('remove-member'), requestId, nodeId: text })
 ])
 

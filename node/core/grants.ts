@@ -3,7 +3,7 @@
 // Knows nothing of terms, promises and preparing: coordinator.ts does, and calls this with one grant per key at a time.
 
 import { type Claim, addClaim, addSecret, releaseClaim, removeAccount, rememberAccountRequest } from '../../crdt-schema/accounts.ts'
-import { type AccountId, type DocumentName, type Hlc, MEMBERS_DOCUMENT, type NameKey, type Pid, type RequestId, type SessionId, accountToDocument, nameToDocument, nextHlc, parsePid, sessionToDocument } from '../../crdt-schema/ids.ts'
+import { type AccountId, type DocumentName, type Hlc, MEMBERS_DOCUMENT, type NameKey, PID_MAX, type Pid, type RequestId, type SessionId, accountToDocument, nameToDocument, nextHlc, parsePid, sessionToDocument } from '../../crdt-schema/ids.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import { addMember, removeMember } from '../../crdt-schema/members.ts'
 import { isBroken } from '../../crdt-schema/mutation.ts'
@@ -321,8 +321,11 @@ const pidFor = (desk: Desk, grant: GrantOf<'admit-member'>): Pid | null => {
   const held = desk.directory.memberOf(grant.nodeId)
   if (grant.pid !== null) return grant.pid
   if (held !== null) return held.pid
-  const taken = new Set<Pid>([...desk.config.peers.keys(), ...desk.directory.members().map(member => member.pid), ...desk.nodes.map(({ pid }) => pid), ...(grant.taken ?? [])])
-  for (let number = 0; number < LIMITS.nodesMax; number++) {
+  const members = desk.directory.members()
+  const present = new Set<Pid>([...desk.config.peers.keys(), ...members.filter(member => !member.removed).map(member => member.pid), ...desk.nodes.map(({ pid }) => pid)])
+  if (present.size >= LIMITS.nodesMax) return null
+  const taken = new Set<Pid>([...present, ...members.map(member => member.pid), ...(grant.taken ?? [])])
+  for (let number = 0; number <= PID_MAX; number++) {
     const pid = parsePid(number)
     if (pid !== null && !taken.has(pid)) return pid
   }

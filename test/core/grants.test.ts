@@ -152,6 +152,11 @@ granting('a cluster has at most nine nodes', () => {
   const desk = createFakeDesk({ config: { peers: new Map() }, nodes: [] })
   const outcomes = 'abcdef0123'.split('').map((letter, n) => desk.grant({ kind: 'admit-member', requestId: requestId(n), pid: null, nodeId: nodeId(letter), url: '' }))
   assert.equal(outcomes.map(({ status }) => status), [...Array.from({ length: 9 }, () => 'granted'), 'refused'])
+  desk.grant({ kind: 'remove-member', requestId: requestId(10), nodeId: nodeId('a') })
+  const next = desk.grant({ kind: 'admit-member', requestId: requestId(11), pid: null, nodeId: nodeId('4'), url: '' })
+  assert.is(next.status === 'granted' && next.value['pid'], 9, 'a place is free again, the pid is not')
+  const far = createFakeDesk({ config: { peers: new Map(Array.from({ length: 9 }, (_, at) => [pid(20 + at), ''])) }, nodes: [] })
+  assert.is(far.grant({ kind: 'admit-member', requestId: requestId(12), pid: null, nodeId: nodeId('a'), url: '' }).status, 'refused')
 })
 
 granting.run()

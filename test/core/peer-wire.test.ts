@@ -114,8 +114,11 @@ wire('[COR4] fields of another type, ids that are none and unknown types are ref
   assert.equal(decodePeerMessage(bytes()), { ok: false, code: 'bad-message' })
 })
 
+const ADMISSION = { kind: 'admit-member', requestId: 'r', pid: null, nodeId: 'n', url: 'http://n', taken: Array.from({ length: 64 }, (_, pid) => pid) }
+
 wire('[COR4] a grant or an outcome that is not one is a bad message', () => {
-  for (const grant of ['not json', '{}', '{"kind":"remove-account"}', '[]', 'null', '{"kind":"unheard-of","requestId":"r"}']) {
+  assert.is(decodePeerMessage(encodePeerMessage({ ...MESSAGES.ask, grant: JSON.stringify(ADMISSION) })).ok, true)
+  for (const grant of ['not json', '{}', '{"kind":"remove-account"}', '[]', 'null', '{"kind":"unheard-of","requestId":"r"}', JSON.stringify({ ...ADMISSION, taken: Array(65).fill(0) })]) {
     assert.equal(decodePeerMessage(encodePeerMessage({ ...MESSAGES.ask, grant })), { ok: false, code: 'bad-message' }, grant)
     assert.equal(decodePeerMessage(encodePeerMessage({ type: 'prepare', grant: { ...GRANT, grant } })), { ok: false, code: 'bad-message' }, grant)
   }
