@@ -17,7 +17,7 @@ import { type LogEntry, UnfoldedLog } from './level-log.ts'
 import { type Found, readDatabase } from './level-opening.ts'
 import { type LogState, type Operation, STATE_KEY, encodeRecord, encodeState, logKey } from './level-records.ts'
 import { BROKEN_HEAD, type Database, isCorruption, readHeads, readRemains, readRows } from './level-rows.ts'
-import { createPauses } from './pauses.ts'
+import { createPauses } from './level-pauses.ts'
 
 export interface LevelStoreOptions {
   readonly directory: string
