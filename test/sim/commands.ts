@@ -73,7 +73,11 @@ export const createCommands = (world: World): Commands => {
     return match[2] === '>' ? [[from, to]] : [[from, to], [to, from]]
   }
 
-  const blip = (from: Place, to: Place, forMs: number): void => {
+  /** How often all was healed: a flap that began before ends then. */
+  let heals = 0
+
+  const blip = (from: Place, to: Place, forMs: number, since = heals): void => {
+    if (since !== heals) return
     world.network.setPath(from, to, 'cut')
     world.schedule.after(forMs, () => world.network.setPath(from, to, 'open'))
   }
@@ -85,7 +89,9 @@ export const createCommands = (world: World): Commands => {
       else if (word === 'blip') blip(from, to, parseDuration(duration))
       else if (word === 'flap') {
         const everyMs = parseDuration(duration)
-        for (let afterMs = 0; afterMs < parseDuration(wholeDuration); afterMs += 2 * everyMs) world.schedule.after(afterMs, () => blip(from, to, everyMs))
+        const since = heals
+        const flapOnce = (): void => blip(from, to, everyMs, since)
+        for (let afterMs = 0; afterMs < parseDuration(wholeDuration); afterMs += 2 * everyMs) world.schedule.after(afterMs, flapOnce)
       } else world.network.setPath(from, to, word === 'cut' || word === 'stall' ? word : 'open')
     }
   }
@@ -300,7 +306,10 @@ export const createCommands = (world: World): Commands => {
     if (first === 'trap') return setTrap(rest)
     if (first === 'lose-disk') return loseDisk(world.process(toPid(rest[0])))
     if (first === 'jump') return world.process(toPid(rest[0])).clock.jump(parseDuration(rest[1]))
-    if (first === 'heal') return world.heal()
+    if (first === 'heal') {
+      heals++
+      return world.heal()
+    }
     const device = world.device(first)
     const via = rest.indexOf('via')
     if (via >= 0) {
