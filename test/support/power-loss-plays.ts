@@ -11,22 +11,26 @@ import type { Random } from '../sim/random.ts'
 import { type Cluster, wait } from './cluster.ts'
 import type { ImageReport } from './image-check.ts'
 import { type Damage, copyWhileWritten, damageDirectory } from './power-loss.ts'
-import type { Workload } from './workload.ts'
+import type { Figures } from './programme.ts'
+import { type Workload, startWorkload } from './workload.ts'
+import { checkWorkloads } from './workload-checks.ts'
 
 const ROOT = process.env['STARLING_ROOT'] ?? process.cwd()
 const runFile = promisify(execFile)
 
 /** What became of an image: read without a word, with a word, moved aside by its node, refused, or the process ended inside LevelDB. */
-export type ImageStatus = ImageReport['status'] | 'aside' | 'ended'
+type ImageStatus = ImageReport['status'] | 'aside' | 'ended'
 export type ImagePlay = { readonly pid: number; readonly damage: Damage; readonly done: string; readonly offline: ImageStatus; readonly online: ImageStatus; readonly holes: number; readonly backMs: number; readonly findings: readonly string[] }
 
 const READS = 2
 const BACK_LIMIT_MS = 60_000
 const LOAD_MS_MAX = 400
 const CHECK_LIMIT_MS = 60_000
+const TEXT_BYTES = 500
+const WARM_UP = 10
 
 /** Builds the program that looks at an image by itself; resolves to its path. */
-export const buildImageCheck = async (): Promise<string> => {
+const buildImageCheck = async (): Promise<string> => {
   const outfile = join(ROOT, '.cache/image-check.js')
   await buildProgram({ entry: join(ROOT, 'test/support/image-check.ts'), outfile })
   return outfile
@@ -38,6 +42,40 @@ export type ImageWorld = {
   readonly program: string
   /** Where the directory of a node is kept as it was at its start before. */
   readonly earlierOf: (pid: number) => string
+}
+
+export type PlayedImages = {
+  readonly plays: readonly ImagePlay[]
+  readonly acknowledged: number
+  readonly findings: readonly string[]
+}
+
+/** People at work while `play` harms nodes; every directory is kept as it was before, and at the end all is looked at (K1, K6). */
+export const playImages = async (cluster: Cluster, perSecond: number, play: (world: ImageWorld) => Promise<readonly ImagePlay[]>): Promise<PlayedImages> => {
+  const program = await buildImageCheck()
+  const workload = await startWorkload(cluster, { label: 'w', perSecond, textBytes: TEXT_BYTES })
+  await workload.untilAcknowledged(WARM_UP)
+  const world: ImageWorld = { cluster, workload, program, earlierOf: (pid) => join(cluster.directory, `earlier-${pid}`) }
+  for (const pid of cluster.pids) copyWhileWritten(cluster.at(pid).dataDir, world.earlierOf(pid))
+  const plays = await play(world)
+  await workload.stop()
+  return { plays, acknowledged: workload.acknowledged().length, findings: [...plays.flatMap(({ findings }) => findings), ...(await checkWorkloads(cluster, [workload]))] }
+}
+
+/** What became of the images, for the report of a programme. */
+export const figuresOf = ({ plays, acknowledged }: PlayedImages): Figures => {
+  const countOf = (field: 'offline' | 'online', status: ImageStatus): number => plays.filter((play) => play[field] === status).length
+  return {
+    faults: plays.length,
+    acknowledged,
+    'read as sound': countOf('online', 'sound'),
+    'said what is missing': countOf('online', 'told'),
+    'moved the directory aside': countOf('online', 'aside'),
+    'refused the directory': countOf('online', 'refused'),
+    'ended inside LevelDB': countOf('online', 'ended'),
+    'offline sound': countOf('offline', 'sound'),
+    'serves again after': plays.map(({ backMs }) => backMs),
+  }
 }
 
 /** Power goes at one node after some moments of work, and comes back. Resolves when it has answered everybody a few times. */
