@@ -64,6 +64,12 @@ test('[24] signing up, writing, sending, opening, reading, deleting, undoing, se
   await page.waitForFunction(() => document.activeElement?.id === 'password')
   await page.keyboard.type(ana.password)
   await page.keyboard.press('Enter')
+  await page.waitForFunction(() => document.activeElement?.textContent === 'Keep your recovery codes')
+  for (const control of ['Copy', 'Download', 'I have kept them']) {
+    await page.keyboard.press('Tab')
+    await page.waitForFunction((name) => document.activeElement?.textContent === name, control)
+  }
+  await page.keyboard.press('Enter')
   await page.getByRole('heading', { name: 'Messages (0)' }).waitFor()
 
   await page.keyboard.press('c')
