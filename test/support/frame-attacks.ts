@@ -2,12 +2,11 @@
 // long; a frame that is not understood costs its socket or its link and nothing else.
 
 import * as Y from 'yjs'
-import * as drafts from '../../crdt-schema/drafts.ts'
-import { type DraftId, type MessageId, parseDraftId, parseMessageId } from '../../crdt-schema/ids.ts'
 import * as marks from '../../crdt-schema/marks.ts'
 import { type PeerMessage, encodePeerMessage } from '../../crdt-schema/peer-wire.ts'
 import { encodeSyncStep1, encodeSyncStep2, encodeUpdate } from '../../crdt-schema/wire.ts'
 import { type Random, createRandom } from '../sim/random.ts'
+import { MESSAGE_ID, writeHonestPage } from './honest-page.ts'
 import { mangle, mangleMessage, sealFrame, toFrame, tryEncode } from './mangling.ts'
 import type { UnitResult } from './programme.ts'
 import { MONTH, type Victim, createAttackedMember, createAttackedNode } from './victim.ts'
@@ -17,18 +16,9 @@ export const BLOCK_MS_MAX = 200
 /** After so many frames a fresh node: what an authenticated peer may rightly say changes the one there is beyond use. */
 const FRAMES_A_NODE = 2_000
 
-export const DRAFT_ID = parseDraftId('0196b8a0-0000-7000-8000-000000000001') as DraftId
-export const MESSAGE_ID = parseMessageId('0196b8a0-0000-7000-8000-000000000002') as MessageId
-
 /** What an honest page says in a room, one of each. */
 const createClientCorpus = (): readonly Uint8Array[] => {
-  const page = new Y.Doc()
-  page.clientID = 77
-  const updates: Uint8Array[] = []
-  page.on('update', (update: Uint8Array) => void updates.push(update))
-  drafts.createDraft(page, { id: DRAFT_ID, editedMs: 1_778_000_000_000 as never, text: 'hello' })
-  drafts.editText(page, DRAFT_ID, 'hello there')
-  drafts.setSetting(page, 'theme', 'dark')
+  const { page, updates } = writeHonestPage('hello there')
   const mark = new Y.Doc()
   mark.clientID = 78
   marks.markOpened(mark, MESSAGE_ID, 1_778_000_000_000 as never)

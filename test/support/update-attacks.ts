@@ -10,8 +10,9 @@ import { LIMITS } from '../../crdt-schema/limits.ts'
 import * as marks from '../../crdt-schema/marks.ts'
 import { encodeSyncStep2, encodeUpdate } from '../../crdt-schema/wire.ts'
 import { type Random, createRandom } from '../sim/random.ts'
-import { BLOCK_MS_MAX, DRAFT_ID, MESSAGE_ID } from './frame-attacks.ts'
+import { BLOCK_MS_MAX } from './frame-attacks.ts'
 import { type StructWriter, handMade, longValueAt, stringAfter, valueAt } from './hand-made.ts'
+import { DRAFT_ID, MESSAGE_ID, writeHonestPage } from './honest-page.ts'
 import { mangle } from './mangling.ts'
 import type { UnitResult } from './programme.ts'
 import { MONTH, createAttackedNode } from './victim.ts'
@@ -96,14 +97,7 @@ const FLIPPED = 'flipped'
 const ATTACKS_A_NODE = 1_000
 
 const honestUpdates = (): readonly Uint8Array[] => {
-  const page = new Y.Doc()
-  page.clientID = 77
-  const updates: Uint8Array[] = []
-  page.on('update', (update: Uint8Array) => void updates.push(update))
-  drafts.createDraft(page, { id: DRAFT_ID, editedMs: 1_778_000_000_000 as never, text: 'hello' })
-  drafts.editText(page, DRAFT_ID, 'hello there, and more')
-  drafts.setSetting(page, 'theme', 'dark')
-  drafts.discardDraft(page, DRAFT_ID)
+  const { page, updates } = writeHonestPage('hello there, and more', (page) => drafts.discardDraft(page, DRAFT_ID))
   return [...updates, Y.encodeStateAsUpdate(page)]
 }
 
