@@ -3,7 +3,8 @@
 
 import { type Browser, type BrowserContext, type Locator, type Page, chromium } from 'playwright-core'
 
-const ARGUMENTS = [
+/** Of every Chromium that tests start. */
+export const ARGUMENTS = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',

@@ -370,4 +370,24 @@ test('closing with `forget` leaves nothing of the account on the device', async 
   assert.equal(ports.forgotten.flat().sort(), [DRAFTS, INBOX, MARKS].sort())
 })
 
+test('drafts that are sent together wait for the disk once', async () => {
+  const { mail, link } = await openMail()
+  const room = present(link.rooms.get(DRAFTS))
+  room.flushes = []
+  const ids = ['one', 'two', 'three'].map((text) => present(mail.drafts.create({ to: [BEN_PERSON], text })))
+  const { sent } = mail.drafts.send(ids)
+  assert.is(room.flushes.length, 1)
+  await settle()
+  assert.equal(
+    sent.map((id) => stateOf(mail, id)?.status),
+    ['keeping', 'keeping', 'keeping'],
+  )
+  for (const done of room.flushes) done()
+  await settle()
+  assert.equal(
+    sent.map((id) => stateOf(mail, id)?.status),
+    ['waiting', 'waiting', 'waiting'],
+  )
+})
+
 test.run()

@@ -147,7 +147,6 @@ export const createDrafts = ({ room, ledger, nowMs, ownName, random, seen, onSen
     clearError(id)
     editing.value = without(editing.value, id)
     ledger.touch([`outbox:${result.value}`], room.latestChange())
-    onSent(result.value, room.flush())
     return result.value
   }
 
@@ -230,6 +229,9 @@ export const createDrafts = ({ room, ledger, nowMs, ownName, random, seen, onSen
           if (messageId === null) failed.push(id)
           else sent.push(messageId)
         }
+        // Once for all of them: to wait for the disk after each takes seconds with hundreds.
+        const kept = sent.length === 0 ? null : room.flush()
+        if (kept !== null) for (const id of sent) onSent(id, kept)
         read()
       })
       return { sent, failed }
