@@ -157,6 +157,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
   return {
     start: (config, seed) => {
       feed({ type: 'start', config, stored: store.state, seed })
+      store.release()
       if (status === 'running') ticks = setInterval(() => feed({ type: 'tick' }), config.tickMs)
     },
     feed

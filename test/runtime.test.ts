@@ -30,6 +30,7 @@ const start = (play: (event: Event) => readonly Effect[]): World => {
   const commits: World['commits'] = []
   const store: Store = {
     state: { meta: null, heads: [], lastCommit: 4, unclean: false },
+    release: () => {},
     commit: ({ seq }) => new Promise((succeed, fail) => commits.push({ seq, succeed, fail })),
     load: async document => (document === ('members' as DocumentName) ? { status: 'loaded', updates: [] } : { status: 'quarantined', reason: 'torn' }),
     compact: async () => undefined,

@@ -76,7 +76,7 @@ const createLeanBatch = (db: Database): ((operations: readonly Operation[], opti
 }
 
 class LevelStore implements Store {
-  readonly state: StoredState
+  state: StoredState
   readonly #db: Database
   readonly #options: LevelStoreOptions
   /** Commits that have returned and are not in rows. */
@@ -119,6 +119,10 @@ class LevelStore implements Store {
     }
     await this.#write([toOperation(this.#logState)])
     await this.#measure()
+  }
+
+  release(): void {
+    this.state = { ...this.state, heads: [] }
   }
 
   async commit(record: CommitRecord): Promise<void> {

@@ -12,7 +12,7 @@ import { addDigest, digestOfDocument, digestOfTransaction } from './digest.ts'
 import { setDigest, setMessages } from './heads.ts'
 import { noteRemoteHlc } from './remote-clocks.ts'
 import { applyRested, collectHeard, hasGap, isFollowed, noteHeard, restInsertions, restUpdate, restedLong } from './resting.ts'
-import type { LoadedDocument } from './loaded.ts'
+import { type LoadedDocument, trimContents } from './loaded.ts'
 import { type NodeState, log } from './state.ts'
 
 /** Updates that a document gathers before its rows are rewritten as one; and as many as were written then, or a mailbox would be rewritten whole for each few messages. */
@@ -97,9 +97,17 @@ export const unpinDocument = (node: NodeState, name: DocumentName): void => {
   if (holder !== undefined && holder.pins > 0) holder.pins--
 }
 
-const addLoaded = (node: NodeState, name: DocumentName, updates: readonly Uint8Array[], pins: number): LoadedDocument => {
+/** Apart from addLoaded, whose listeners would keep `updates` for as long as the document is loaded. */
+const buildDoc = (name: DocumentName, updates: readonly Uint8Array[]): Y.Doc => {
   const doc = new Y.Doc({ gc: true, guid: name })
   doc.transact(() => { for (const update of updates) Y.applyUpdate(doc, update, PEER) }, PEER)
+  if (isDirectoryDocument(name)) trimContents(doc)
+  return doc
+}
+
+const addLoaded = (node: NodeState, name: DocumentName, updates: readonly Uint8Array[], pins: number): LoadedDocument => {
+  const doc = buildDoc(name, updates)
+  const updatesSinceCompaction = updates.length
   const ref = parseDocumentName(name)
   const onUpdate = (update: Uint8Array, origin: unknown): void => {
     loaded.updatesSinceCompaction++
@@ -107,7 +115,7 @@ const addLoaded = (node: NodeState, name: DocumentName, updates: readonly Uint8A
     if (isFollowed(node, loaded.owner)) node.changes.push({ name, update, client: typeof origin === 'number' ? origin : null, ids: null })
   }
   doc.clientID = ref !== null && (ref.kind === 'marks' || ref.kind === 'drafts') ? node.clientIds.owner : node.clientIds.node
-  const loaded: LoadedDocument = { name, doc, digest: digestOfDocument(doc), messages: ref?.kind === 'inbox' ? countSent(doc, ref.account) : 0, pins, usedMs: node.now.monotonicMs, updatesSinceCompaction: updates.length, updatesCompacted: 0, owner: ref !== null && 'account' in ref ? ref.account : null, heard: null, onUpdate }
+  const loaded: LoadedDocument = { name, doc, digest: digestOfDocument(doc), messages: ref?.kind === 'inbox' ? countSent(doc, ref.account) : 0, pins, usedMs: node.now.monotonicMs, updatesSinceCompaction, updatesCompacted: 0, owner: ref !== null && 'account' in ref ? ref.account : null, heard: null, onUpdate }
   node.documents.loaded.set(name, loaded)
   setDigest(node, name, loaded.digest)
   setMessages(node, name, loaded.messages)

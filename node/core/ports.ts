@@ -30,8 +30,10 @@ export type LoadOutcome =
  * and resolves when the record is fsynced; it rejects once and for all on a failed write: the node must end.
  */
 export interface Store {
-  /** Everything but the documents' contents. Call once, first. */
+  /** Everything but the documents' contents, until `release`. */
   readonly state: StoredState
+  /** The core has taken in `state`: the heads in it, one for each document, are kept no longer. */
+  release(): void
   commit(record: CommitRecord): Promise<void>
   /** Reads rows and log entries of one document, including commits that have returned. Unknown documents load as empty. */
   load(document: DocumentName): Promise<LoadOutcome>

@@ -111,6 +111,7 @@ export const toStore = (disk: OpenDisk): Store => {
   const settle = (resolve: () => void, reject: (error: Error) => void) => (failure: string | null) => (failure === null ? resolve() : reject(new Error(failure)))
   return {
     state: disk.state,
+    release: () => {},
     commit: (record) => new Promise((resolve, reject) => disk.commit(record, settle(resolve, reject))),
     load: (document) => new Promise((resolve) => disk.load(document, resolve)),
     compact: (document, state, through) => new Promise((resolve, reject) => disk.compact(document, state, through, settle(resolve, reject))),

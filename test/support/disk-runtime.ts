@@ -24,6 +24,6 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
       if (event.type === 'start') pid = event.config.pid ?? -1
       return options.step(event, now)
     },
-    store: { state: store.state, commit, load: store.load.bind(store), compact: store.compact.bind(store), close: store.close.bind(store), stats: store.stats.bind(store) },
+    store: { state: store.state, release: store.release.bind(store), commit, load: store.load.bind(store), compact: store.compact.bind(store), close: store.close.bind(store), stats: store.stats.bind(store) },
   })
 }

@@ -112,7 +112,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
       onEvent(event)
       return options.step(event, now)
     },
-    store: { state: store.state, commit, load: store.load.bind(store), compact: store.compact.bind(store), close: store.close.bind(store), stats: store.stats.bind(store) },
+    store: { state: store.state, release: store.release.bind(store), commit, load: store.load.bind(store), compact: store.compact.bind(store), close: store.close.bind(store), stats: store.stats.bind(store) },
     hands: {
       ...hands,
       respond,
