@@ -151,6 +151,7 @@ test('the node that served the sign-in page dies before one has signed in: anoth
   await cleo.page.keyboard.press('Enter')
   await cleo.page.getByLabel('Choose a password').fill(cleo.password)
   await cleo.page.keyboard.press('Enter')
+  await cleo.page.getByRole('button', { name: 'I have kept them' }).click()
   await waitForMail(cleo.page)
   assert.is.not(await readNode(cleo.page), 0)
   await cleo.context.close()
