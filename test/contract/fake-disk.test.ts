@@ -5,7 +5,8 @@ import * as assert from 'uvu/assert'
 import { type FakeDisk, type OpenDisk, createFakeDisk, toStore } from '../sim/disk.ts'
 import { createRandom } from '../sim/random.ts'
 import { type Schedule, createSchedule } from '../sim/schedule.ts'
-import { FIRST, SECOND, type StoreHarness, storeContract, updateOf } from './store.ts'
+import { FIRST, SECOND, updateOf } from './records.ts'
+import { type StoreHarness, storeContract } from './store.ts'
 
 /** Runs every task in a microtask of its own; may die instead of running one. */
 class TaskRunner implements Pick<Schedule, 'after'> {

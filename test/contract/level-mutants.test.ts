@@ -11,7 +11,7 @@ import { type Mutant, plantMutant } from '../../crdt-schema/mutation.ts'
 import { rowKey } from '../../node/adapters/level-records.ts'
 import type { Database } from '../../node/adapters/level-rows.ts'
 import { openLevelStore } from '../../node/adapters/level-store.ts'
-import { FIRST, updateOf } from './store.ts'
+import { FIRST, updateOf } from './records.ts'
 
 const mutants = suite('defects of the store')
 

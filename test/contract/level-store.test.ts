@@ -3,8 +3,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { ClassicLevel } from 'classic-level'
@@ -13,109 +12,16 @@ import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
 import type { DocumentName } from '../../crdt-schema/ids.ts'
 import { hasAside, moveAside } from '../../node/adapters/level-directory.ts'
-import { ASIDE_RANGE, FEED_RANGE, HEAD_RANGE, LOG_RANGE, META_KEY, STATE_KEY, headKey, logKey, rowKey } from '../../node/adapters/level-records.ts'
+import { ASIDE_RANGE, FEED_RANGE, HEAD_RANGE, META_KEY, STATE_KEY, headKey, logKey, rowKey } from '../../node/adapters/level-records.ts'
 import type { Database } from '../../node/adapters/level-rows.ts'
 import { openLevelStore } from '../../node/adapters/level-store.ts'
 import { type Store, StoreRefused } from '../../node/core/ports.ts'
 import { createRandom } from '../sim/random.ts'
-import { DOCUMENTS, FIRST, SECOND, type StoreHarness, createRecords, expectedAfter, loadUpdates, recordOf, storeContract, updateOf } from './store.ts'
+import { BreakableDatabase, NEVER_BYTES, OFTEN_BYTES, createDatabase, createLevelHarness, flipBit, makeDirectory, openStore, refusalOf, withDatabase, writeStore } from './level-harness.ts'
+import { DOCUMENTS, FIRST, SECOND, createRecords, expectedAfter, loadUpdates, recordOf, updateOf } from './records.ts'
+import { storeContract } from './store.ts'
 
 const ROOT = process.env['STARLING_ROOT'] ?? process.cwd()
-const OFTEN_BYTES = 400
-const NEVER_BYTES = Number.MAX_SAFE_INTEGER
-
-const createDatabase = (directory: string): Database => new ClassicLevel<Uint8Array, Uint8Array>(directory, { keyEncoding: 'view', valueEncoding: 'view' })
-
-/** Opens a stopped store's directory below the store. */
-const withDatabase = async <Value>(directory: string, use: (db: Database) => Promise<Value>): Promise<Value> => {
-  const db = createDatabase(directory)
-  await db.open()
-  try {
-    return await use(db)
-  } finally {
-    await db.close()
-  }
-}
-
-const flipBit = async (db: Database, key: Uint8Array, at: number): Promise<void> => {
-  const value = await db.get(key)
-  if (value === undefined) return assert.unreachable('nothing to damage')
-  const damaged = Uint8Array.from(value)
-  damaged[at] = (damaged[at] ?? 0) ^ 4
-  await db.put(key, damaged, { sync: true })
-}
-
-const makeDirectory = (): string => mkdtempSync(join(tmpdir(), 'starling-store-'))
-const NEVER = new Promise<never>(() => undefined)
-
-/** A database whose batches can be told to fail, or never to return. */
-class BreakableDatabase {
-  readonly db: Database
-  batches = 0
-  #left = Number.POSITIVE_INFINITY
-  #onBatch: (write: () => Promise<void>) => Promise<void> = (write) => write()
-
-  constructor(directory: string) {
-    this.db = createDatabase(directory)
-    const batch = this.db.batch.bind(this.db) as (operations: never[], options: object) => Promise<void>
-    const guarded = (operations: never[], options: object): Promise<void> => {
-      this.batches += 1
-      this.#left -= 1
-      return this.#left >= 0 ? batch(operations, options) : this.#onBatch(() => batch(operations, options))
-    }
-    Object.assign(this.db, { batch: guarded })
-  }
-
-  breakAfter(count: number, onBatch: (write: () => Promise<void>) => Promise<void>): void {
-    this.#left = count
-    this.#onBatch = onBatch
-  }
-}
-
-const createHarness = async (): Promise<StoreHarness> => {
-  let directory = makeDirectory()
-  let breakable: BreakableDatabase | null = null
-  return {
-    open(checkpoints) {
-      return openLevelStore({
-        directory,
-        logBytesMax: checkpoints === 'often' ? OFTEN_BYTES : NEVER_BYTES,
-        createDatabase: (path) => {
-          breakable = new BreakableDatabase(path)
-          return breakable.db
-        },
-      })
-    },
-    async crash() {
-      // What the operating system has of the files is what a killed process leaves.
-      const next = makeDirectory()
-      cpSync(directory, next, { recursive: true })
-      breakable?.breakAfter(0, () => NEVER)
-      await breakable?.db.close()
-      rmSync(directory, { recursive: true, force: true })
-      directory = next
-    },
-    dieAfter: (count, outcome) =>
-      new Promise((resolve) => {
-        breakable?.breakAfter(count, async (write) => {
-          breakable?.breakAfter(0, () => NEVER)
-          if (outcome === 'kept') await write()
-          resolve()
-          return NEVER
-        })
-      }),
-    failWrites: () => breakable?.breakAfter(0, () => Promise.reject(new Error('no space left on device'))),
-    healWrites: () => breakable?.breakAfter(Number.POSITIVE_INFINITY, (write) => write()),
-    damageRow: (document) => withDatabase(directory, (db) => flipBit(db, rowKey(document, 0), 0)),
-    damageRecord: (seq) => withDatabase(directory, (db) => flipBit(db, logKey(seq), 9)),
-    async dispose() {
-      await breakable?.db.close()
-      rmSync(directory, { recursive: true, force: true })
-      directory = makeDirectory()
-    },
-  }
-}
-
 /** A child's work: commits, and prints each number that has returned, until it is killed. */
 const writeUntilKilled = async (directory: string): Promise<never> => {
   const store = await openLevelStore({ directory, logBytesMax: 4_000 })
@@ -136,25 +42,6 @@ const test = (title: string, body: (directory: string) => Promise<void>): void =
       rmSync(directory, { recursive: true, force: true })
     }
   })
-}
-
-const openStore = (directory: string, logBytesMax = NEVER_BYTES): Promise<Store> => openLevelStore({ directory, logBytesMax })
-
-/** A closed store with these commits. */
-const writeStore = async (directory: string, count: number): Promise<void> => {
-  const store = await openStore(directory)
-  for (let seq = 1; seq <= count; seq++) await store.commit(updateOf(seq, seq % 2 === 0 ? SECOND : FIRST))
-  await store.close()
-}
-
-const refusalOf = async (opening: Promise<Store>): Promise<StoreRefused> => {
-  try {
-    await (await opening).close()
-  } catch (error) {
-    assert.instance(error, StoreRefused)
-    return error as StoreRefused
-  }
-  return assert.unreachable('it should have been refused') as never
 }
 
 const listFiles = (directory: string): Record<string, string> =>
@@ -642,6 +529,6 @@ const [, , task, path = '', first] = process.argv
 if (task === 'write-until-killed') await writeUntilKilled(path)
 else if (task === 'judge-flips') await judgeFlips(path, Number(first))
 else {
-  storeContract('LevelDB', createHarness).run()
+  storeContract('LevelDB', createLevelHarness).run()
   level.run()
 }
