@@ -44,7 +44,7 @@ const numbered = (name: string, count: number): string[] => Array.from({ length:
 
 faults(`C1: the browser is killed ${KILLS} times at each step of sending`, () =>
   run({ id: 'C1', title: `kill -9 of the browser at each of ${SENDING_STEPS.length} steps of sending, ${KILLS} times each`, promise: 'it is a draft still or a message, and comes exactly once', units: SENDING_STEPS.flatMap((step) => numbered(step, KILLS / KILLS_IN_A_UNIT)) }, async (cluster, _browser, unit) => {
-    const { findings, wereDrafts } = await playBrowserKills(cluster, unit.split('/')[0] as SendingStep, KILLS_IN_A_UNIT)
+    const { findings, wereDrafts } = await playBrowserKills(cluster, Array.from({ length: KILLS_IN_A_UNIT }, () => unit.split('/')[0] as SendingStep))
     return { findings, figures: { faults: KILLS_IN_A_UNIT, 'of these still drafts': wereDrafts } }
   }))
 

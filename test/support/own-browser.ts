@@ -34,8 +34,10 @@ export const openOwnBrowser = async (profile: string): Promise<OwnBrowser> => {
   const kill = async (): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
     await ended
+    process.off('exit', killAtExit)
   }
-  process.once('exit', () => child.kill('SIGKILL'))
+  const killAtExit = (): void => void child.kill('SIGKILL')
+  process.once('exit', killAtExit)
   const browser: Browser = await chromium.connectOverCDP(await readAddress(child))
   const [context] = browser.contexts()
   if (context === undefined) throw new Error('a browser without a context')

@@ -88,8 +88,8 @@ export type SendingStep = (typeof SENDING_STEPS)[number]
 const UNSTEADY_MS = 40
 const FROZEN_MS = 150
 
-/** Kills the browser `count` times at one step of sending, each time on the profile that the last one left. */
-export const playBrowserKills = async (cluster: Cluster, step: SendingStep, count: number): Promise<{ readonly findings: string[]; readonly wereDrafts: number }> => {
+/** Kills the browser at each of these steps of sending, each time on the profile that the last one left. */
+export const playBrowserKills = async (cluster: Cluster, steps: readonly SendingStep[]): Promise<{ readonly findings: string[]; readonly wereDrafts: number }> => {
   const ben = await cluster.createPerson(1, 'ben')
   const profile = makeProfile()
   const findings: string[] = []
@@ -97,18 +97,19 @@ export const playBrowserKills = async (cluster: Cluster, step: SendingStep, coun
   let browser = await openOwnBrowser(profile)
   try {
     await signUp(personOf(browser.page, 'ana'), cluster.at(0).url)
-    for (let place = 0; place < count; place += 1) {
+    for (const [place, step] of steps.entries()) {
       const text = `${step} ${place}`
+      const partMs = (place * UNSTEADY_MS) / steps.length
       const { page } = browser
       await writeDraft(page, 'ben', text)
       await wait(KEPT_MS) // the draft is on this device's disk before anything is pressed
       if (step === 'on disk') await page.evaluate(() => Object.assign(WebSocket.prototype, { send: () => {} }))
       if (step === 'node frozen') for (const pid of cluster.pids) cluster.freeze(pid)
       const pressed = page.keyboard.press('Control+Enter').catch(() => {}) // the browser may be gone before it answers
-      if (step === 'key pressed') await wait((place * UNSTEADY_MS) / count / 4)
+      if (step === 'key pressed') await wait(partMs / 4)
       else {
         await pressed
-        if (step === 'about to be answered') await wait((place * UNSTEADY_MS) / count)
+        if (step === 'about to be answered') await wait(partMs)
         if (step === 'on disk') await sentState(page, text, /^Waiting/).waitFor()
         if (step === 'node frozen') await wait(FROZEN_MS)
         if (step === 'stored') await sentState(page, text, /^Stored/).waitFor()
@@ -388,8 +389,7 @@ export const playClonedProfile = async (cluster: Cluster, count: number): Promis
     const both = await Promise.all([openOwnBrowser(profile), openOwnBrowser(copy)])
     await reviveAll(cluster)
     try {
-      await Promise.all(both.map(({ page }) => page.goto(cluster.at(0).url)))
-      await Promise.all(both.map(({ page }) => waitForMail(page, /node \d/)))
+      await Promise.all(both.map(({ page }) => comeBack(page, cluster)))
       // Both write on: nothing of one may hide what the other wrote.
       await sendMessage(both[0].page, 'ben', 'by the first')
       await sendMessage(both[1].page, 'ben', 'by the copy')
