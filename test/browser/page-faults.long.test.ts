@@ -1,5 +1,5 @@
-// FAULTS C1, C2, C3, C6, C7, C8, C9 and C11 with their counts: the browser, its tabs, its disk and its clock fail, or its node
-// at the worst moment. C4 is in edges.test.ts, C10 in cluster/client-storm.long.test.ts.
+// FAULTS C2, C3, C6, C7, C8 and C11 with their counts: tabs, sessions and clocks of a browser fail, or its node at the worst
+// moment. C1 and C9 are in browser-kills.long.test.ts, C4 in edges.test.ts, C10 in cluster/client-storm.long.test.ts.
 
 import { writeFileSync } from 'node:fs'
 import type { Browser } from 'playwright-core'
@@ -8,11 +8,9 @@ import { launchBrowser } from '../support/browser.ts'
 import { CLOCK_ENV } from '../support/clocks.ts'
 import type { Cluster, ClusterOptions } from '../support/cluster.ts'
 import { replayOf, runOnCluster } from '../support/cluster-unit.ts'
-import { SENDING_STEPS, type SendingStep, playAbsence, playBrowserKills, playClonedProfile, playEndedSession, playLaggingNode, playLostAnswers, playTabs, playWrongClock } from '../support/page-faults.ts'
+import { playAbsence, playEndedSession, playLaggingNode, playLostAnswers, playTabs, playWrongClock } from '../support/page-faults.ts'
 import { type Programme, type UnitResult, runProgramme } from '../support/programme.ts'
 
-const KILLS = 20
-const KILLS_IN_A_UNIT = 10
 const LOST_ANSWERS = 100
 const LOST_IN_A_UNIT = 10
 const QUEUED = 200
@@ -42,35 +40,10 @@ const run = async (programme: Omit<Programme, 'run' | 'replay' | 'isReal'>, play
 
 const numbered = (name: string, count: number): string[] => Array.from({ length: count }, (_, place) => `${name}/${place}`)
 
-faults(`C1: the browser is killed ${KILLS} times at each step of sending`, () =>
-  run({ id: 'C1', title: `kill -9 of the browser at each of ${SENDING_STEPS.length} steps of sending, ${KILLS} times each`, promise: 'it is a draft still or a message, and comes exactly once', units: SENDING_STEPS.flatMap((step) => numbered(step, KILLS / KILLS_IN_A_UNIT)) }, async (cluster, _browser, unit) => {
-    const { findings, wereDrafts } = await playBrowserKills(cluster, Array.from({ length: KILLS_IN_A_UNIT }, () => unit.split('/')[0] as SendingStep))
-    return { findings, figures: { faults: KILLS_IN_A_UNIT, 'of these still drafts': wereDrafts } }
-  }))
-
 faults(`C2: a node stores a message and dies before the page hears so, ${LOST_ANSWERS} times`, () =>
   run({ id: 'C2', title: 'the page’s node stores a message and is killed before the page hears so', promise: 'it comes exactly once', units: numbered('unheard', LOST_ANSWERS / LOST_IN_A_UNIT) }, async (cluster, browser) => {
     const { findings } = await playLostAnswers(cluster, browser, LOST_IN_A_UNIT)
     return { findings, figures: { faults: LOST_IN_A_UNIT } }
-  }))
-
-faults(`C3: ${QUEUED} drafts are edited and sent while no node answers, for a minute, a day, 30 days`, () =>
-  run(
-    { id: 'C3', title: `${QUEUED} messages sent, some of them edited before, while no node answers; by all clocks a minute, a day, 30 days pass`, promise: 'all come, once, in order', units: Object.keys(ABSENCES) },
-    async (cluster, browser, unit) => {
-      const setClocks = (byMs: number): void => {
-        for (const pid of cluster.pids) writeFileSync(`${cluster.at(pid).dataDir}.clock`, String(byMs))
-      }
-      const { findings } = await playAbsence(cluster, browser, QUEUED, ABSENCES[unit] ?? 0, setClocks)
-      return { findings, figures: { faults: 1, acknowledged: QUEUED } }
-    },
-    { env: CLOCK_ENV },
-  ))
-
-faults('C6: two and five tabs with one outbox, one of them goes', () =>
-  run({ id: 'C6', title: 'two and five tabs: a draft sent from two at once; the one that filled the outbox closes before there is a node', promise: 'nothing is sent twice, nothing is left behind', units: [...numbered('2', TIMES), ...numbered('5', TIMES)] }, async (cluster, browser, unit) => {
-    const { findings } = await playTabs(cluster, browser, Number(unit.split('/')[0]), 'tabs')
-    return { findings, figures: { faults: 2 } }
   }))
 
 faults('C7: the clock of the device is a day off', () =>
@@ -85,12 +58,6 @@ faults('C8: the session ends while the outbox is full', () =>
     return { findings, figures: { faults: 1 } }
   }))
 
-faults('C9: a profile with a full outbox is copied', () =>
-  run({ id: 'C9', title: 'a profile with 20 messages in its outbox is copied; both go on', promise: 'each comes exactly once, and neither hides what the other writes', units: numbered('cloned', TIMES) }, async (cluster) => {
-    const { findings } = await playClonedProfile(cluster, 20)
-    return { findings, figures: { faults: 1 } }
-  }))
-
 faults('C11: the page moves to a node that lags', () =>
   run(
     { id: 'C11', title: 'one node hears nothing of the others while 20 messages come; then the others die', promise: 'the page never shows fewer than it did', units: numbered('lagging', TIMES) },
@@ -99,6 +66,25 @@ faults('C11: the page moves to a node that lags', () =>
       return { findings, figures: { faults: 1 } }
     },
     { proxied: true },
+  ))
+
+faults('C6: two and five tabs with one outbox, one of them goes', () =>
+  run({ id: 'C6', title: 'two and five tabs: a draft sent from two at once; the one that filled the outbox closes before there is a node', promise: 'nothing is sent twice, nothing is left behind', units: [...numbered('2', TIMES), ...numbered('5', TIMES)] }, async (cluster, browser, unit) => {
+    const { findings } = await playTabs(cluster, browser, Number(unit.split('/')[0]), 'tabs')
+    return { findings, figures: { faults: 2 } }
+  }))
+
+faults(`C3: ${QUEUED} drafts are edited and sent while no node answers, for a minute, a day, 30 days`, () =>
+  run(
+    { id: 'C3', title: `${QUEUED} messages sent, some of them edited before, while no node answers; by all clocks a minute, a day, 30 days pass`, promise: 'all come, once, in order', units: Object.keys(ABSENCES) },
+    async (cluster, browser, unit) => {
+      const setClocks = (byMs: number): void => {
+        for (const pid of cluster.pids) writeFileSync(`${cluster.at(pid).dataDir}.clock`, String(byMs))
+      }
+      const { findings } = await playAbsence(cluster, browser, QUEUED, ABSENCES[unit] ?? 0, setClocks)
+      return { findings, figures: { faults: 1, acknowledged: QUEUED } }
+    },
+    { env: CLOCK_ENV },
   ))
 
 faults.run()

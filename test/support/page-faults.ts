@@ -146,20 +146,29 @@ const comeBack = async (page: Page, cluster: Cluster): Promise<void> => {
 
 // ---- C2
 
-/** Makes the sockets of a page deaf when told, so that a node stores what it sent and the page never hears so. */
+/**
+ * Makes the open sockets of a page deaf for good when told, so that a node stores what it sent and the page never hears so.
+ * Those opened later hear: a stream that lost something in its middle and goes on is nothing that TCP does.
+ */
 const makeDeafable = async (page: Page): Promise<void> => {
   await page.addInitScript(() => {
     const Native = WebSocket
+    const deaf = new Set<WebSocket>()
+    const open = new Set<WebSocket>()
+    Object.assign(globalThis, {
+      goDeaf: () => {
+        for (const socket of open) deaf.add(socket)
+      },
+    })
     globalThis.WebSocket = class extends Native {
       constructor(...address: ConstructorParameters<typeof WebSocket>) {
         super(...address)
-        this.addEventListener('message', (event) => (globalThis as { isDeaf?: boolean }).isDeaf && event.stopImmediatePropagation())
+        open.add(this)
+        this.addEventListener('message', (event) => deaf.has(this) && event.stopImmediatePropagation())
       }
     }
   })
 }
-
-const setDeaf = (page: Page, isDeaf: boolean): Promise<void> => page.evaluate((is) => void Object.assign(globalThis, { isDeaf: is }), isDeaf)
 
 /** The node of the page stores a message and dies before the page hears so, `count` times. */
 export const playLostAnswers = async (cluster: Cluster, browser: Browser, count: number): Promise<{ readonly findings: string[] }> => {
@@ -174,12 +183,11 @@ export const playLostAnswers = async (cluster: Cluster, browser: Browser, count:
     await writeDraft(page, 'ben', text)
     await waitForMail(page, /node \d/)
     const pid = Number(/node (\d)/.exec((await page.locator('.chip').textContent()) ?? '')?.[1])
-    await setDeaf(page, true)
+    await page.evaluate(() => (globalThis as unknown as { goDeaf: () => void }).goDeaf())
     await page.keyboard.press('Control+Enter')
     await until('it is stored', async () => (await readMail(cluster, ben)).some((message) => message.text === text))
     if (!/Waiting/.test((await sentRow(page, text).locator('.state').textContent()) ?? '')) findings.push(`“${text}”: the page knew of its copy already`)
     await cluster.kill(pid)
-    await setDeaf(page, false)
     await sentState(page, text, /^(Stored|Opened)/).waitFor()
     findings.push(...(await judgeCopies(cluster, ben, [text])))
     await cluster.revive(pid)

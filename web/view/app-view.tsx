@@ -10,7 +10,6 @@ import { Banner, Header, LogOutSheet, type Page, TabBar } from './frame.tsx'
 import { Brand } from './icons.tsx'
 import { MailScreen } from './mail-screen.tsx'
 import { useOutside } from './outside-page.ts'
-import { DeleteAccount, NameLost, TakenOver } from './panels.tsx'
 import { useCommands } from './use-commands.ts'
 
 const Login = lazy(() => import('./login.tsx').then((module) => module.Login))
@@ -18,6 +17,10 @@ const Cluster = lazy(() => import('./cluster.tsx').then((module) => module.Clust
 const Settings = lazy(() => import('./settings.tsx').then((module) => module.Settings))
 const Palette = lazy(() => import('./palette.tsx').then((module) => module.Palette))
 const Help = lazy(() => import('./help.tsx').then((module) => module.Help))
+// What makes these panels come needs a node, so it can also give their script where the device has not kept it.
+const DeleteAccount = lazy(() => import('./panels.tsx').then((module) => module.DeleteAccount))
+const NameLost = lazy(() => import('./panels.tsx').then((module) => module.NameLost))
+const TakenOver = lazy(() => import('./panels.tsx').then((module) => module.TakenOver))
 
 export const createAppView = (app: App) => {
   const announcer = createAnnouncer()
@@ -118,7 +121,9 @@ const SignedIn = ({ app, mail, announcer }: { app: App; mail: Mail; announcer: A
       )}
       {isCovered && (
         <main>
-          {state.status === 'taken-over' ? <TakenOver app={app} mail={mail} atMs={state.atMs} /> : lostName !== null && <NameLost app={app} lostName={lostName} />}
+          <ErrorBoundary>
+            {state.status === 'taken-over' ? <TakenOver app={app} mail={mail} atMs={state.atMs} /> : lostName !== null && <NameLost app={app} lostName={lostName} />}
+          </ErrorBoundary>
         </main>
       )}
       {!isLoaded && (
@@ -139,7 +144,11 @@ const SignedIn = ({ app, mail, announcer }: { app: App; mail: Mail; announcer: A
           <Palette mail={mail} route={route} onLogOut={onLogOut} onClose={() => (isPaletteOpen.value = false)} />
         </ErrorBoundary>
       )}
-      {isDeleting.value && <DeleteAccount app={app} mail={mail} onClose={() => (isDeleting.value = false)} />}
+      {isDeleting.value && (
+        <ErrorBoundary>
+          <DeleteAccount app={app} mail={mail} onClose={() => (isDeleting.value = false)} />
+        </ErrorBoundary>
+      )}
     </>
   )
 }
