@@ -130,6 +130,23 @@ export const planDelivery = (desk: Desk, sender: AccountId, entry: OutboxEntry):
   return { status: 'planned', message: resolved, named: entry.to, recipients, home, isIdTaken }
 }
 
+/**
+ * What is still to be written of a message that is known to have been delivered to `message.to`. The word of that may be here without the
+ * copies: documents are pulled one by one, and a node may come to serve alone in the middle of a pull.
+ */
+export const planAgain = (desk: Desk, sender: AccountId, message: Message, delivered: readonly Person[]): NeedsDocuments | DeliveryPlan => {
+  const home = homeOfMessage(sender, message.id)
+  const doc = home === null ? null : desk.document(home)
+  if (home !== null && doc === null) return { status: 'needs-documents', documents: [home] }
+  const held = doc === null ? null : readMessage(doc, message.id)
+  const plans = delivered.map(person => planRecipient(desk, message, person))
+  const missing = plans.flatMap(plan => ('documents' in plan ? plan.documents : []))
+  if (missing.length > 0) return { status: 'needs-documents', documents: missing }
+  const recipients = plans.flatMap(plan => ('documents' in plan || plan.status !== 'delivered' ? [] : [plan]))
+  const isIdTaken = held !== null && !isSameMessage(held, message)
+  return { status: 'planned', message, named: recipients.map(({ person }) => person), recipients: isIdTaken ? [] : recipients, home, isIdTaken }
+}
+
 /** Fails for everybody who has no receipt yet. */
 const fail = (message: Message, named: readonly Person[], home: DocumentName | null, status: FailureKind, settled: readonly (PlannedRecipient | null)[] = []): DeliveryPlan => ({
   status: 'planned', message, named, home, isIdTaken: false,

@@ -6,13 +6,13 @@ import type { ProblemCode } from '../../crdt-schema/api-problems.ts'
 import type { CallOf } from '../../crdt-schema/api.ts'
 import { type OutboxEntry, clearOutboxEntry, readDraft, readDrafts, sendDraft } from '../../crdt-schema/drafts.ts'
 import { type AccountId, type DocumentName, type DraftId, type MessageId, type Millis, draftToMessageId, draftsDocument, hashText, mintMessageId, parseMessageId, parseMillis, utf8Length } from '../../crdt-schema/ids.ts'
-import { peopleToPairs } from '../../crdt-schema/inbox.ts'
+import { type Person, peopleToPairs } from '../../crdt-schema/inbox.ts'
 import { LIMITS } from '../../crdt-schema/limits.ts'
 import { type CallContext, answer, refuse, requestIdOf } from './answers.ts'
-import { type DeliveryPlan, deliveryBytes, planDelivery, writeDelivery } from './delivery.ts'
+import { type DeliveryPlan, deliveryBytes, planAgain, planDelivery, writeDelivery } from './delivery.ts'
 import type { Answer, Desk } from './desk.ts'
 import { type NeedsDocuments, homeOfMessage, missingOf } from './homes.ts'
-import { draftsOutcomeToValue, parseDraftsOutcome, parseSendOutcome, sendOutcomeToValue, toRecipientOutcome } from './outcomes.ts'
+import { type SendOutcome, draftsOutcomeToValue, parseDraftsOutcome, parseSendOutcome, sendOutcomeToValue, toRecipientOutcome } from './outcomes.ts'
 import { findPeople } from './people.ts'
 import { findRepeat, timeOfKey } from './repeats.ts'
 
@@ -23,7 +23,7 @@ const DAY_MS = 86_400_000
 export const sendMessage = (desk: Desk, call: CallOf<'send-message'>, context: CallContext, account: AccountId): Answer => {
   const repeat = findRepeat(desk, call, context, account)
   if (repeat.status === 'answered') return repeat.answer
-  if (repeat.status === 'repeated') return answerAgain(repeat.outcome)
+  if (repeat.status === 'repeated') return sendAgain(desk, call, context, account, parseSendOutcome(repeat.outcome))
   if (call.text.trim() === '') return refuse('bad-request', { field: 'body.text', reason: 'nothing to say' })
   if (utf8Length(call.text) > LIMITS.messageTextBytesMax) return refuse('too-large')
   const to = findPeople(desk, call.to)
@@ -41,10 +41,18 @@ export const sendMessage = (desk: Desk, call: CallOf<'send-message'>, context: C
   return answer(201, (storedOn: readonly number[]) => ({ id, storedOn, recipients }), isNew ? 'acknowledged' : 'settled')
 }
 
-const answerAgain = (value: unknown): Answer => {
-  const outcome = parseSendOutcome(value)
-  return outcome === null ? refuse('id-reused') : answer(201, (storedOn: readonly number[]) => ({ ...outcome, storedOn }))
+/** Tells again what became of the message, and says "stored" only of what is: its copies may not have come yet with the word of them. */
+const sendAgain = (desk: Desk, call: CallOf<'send-message'>, { facts }: CallContext, account: AccountId, outcome: SendOutcome | null): Answer => {
+  if (outcome === null) return refuse('id-reused')
+  const { id, recipients } = outcome
+  const message = { id, from: { id: account, name: desk.directory.nameOf(account) ?? '' }, to: recipients.map(toPerson), text: call.text, sentMs: facts.arrivedMs }
+  const plan = planAgain(desk, account, message, recipients.filter(({ status }) => status === 'delivered').map(toPerson))
+  if (plan.status === 'needs-documents') return plan
+  writeDelivery(desk, plan)
+  return answer(201, (storedOn: readonly number[]) => ({ ...outcome, storedOn }))
 }
+
+const toPerson = ({ id, name }: Person): Person => ({ id, name })
 
 /**
  * The id of a message whose sender gave none. It follows from the key, if there is one, so that two nodes asked at once

@@ -2,6 +2,7 @@
 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import * as Y from 'yjs'
 import type { DraftJson, MessageJson } from '../../crdt-schema/api-shapes.ts'
 import { discardDraft } from '../../crdt-schema/drafts.ts'
 import { type DraftId, type MessageId, type Millis, draftsDocument, inboxDocument, marksDocument, millisToMonth, mintDraftId, mintMessageId, parseMillis } from '../../crdt-schema/ids.ts'
@@ -104,6 +105,27 @@ for (const [kind, key] of [['a random key', KEY], ['a key with a time', timedKey
     assert.equal([count(desk, bob), count(other, bob)], [1, 1])
   })
 }
+
+sending('[COO5] a repeat at a node that has the word of a message and not its copies stores them before it says so', () => {
+  const { desk, alice, bob } = createPair()
+  const other = createFakeDesk({ seed: 2 })
+  mergeDesks(desk, other)
+  const first = send(desk, { ...alice, key: KEY }, ['bob', 'nobody'])
+  const marks = marksDocument(alice.id, month)
+  Y.applyUpdate(other.document(marks) as Y.Doc, Y.encodeStateAsUpdate(desk.document(marks) as Y.Doc))
+  assert.is(count(other, bob), 0, 'a pull was cut after the marks')
+  const again = send(other, { ...alice, key: KEY }, ['bob', 'nobody'])
+  assert.equal(bodyOf(again), bodyOf(first))
+  assert.is(count(other, bob), 1)
+  assert.equal(textsOf(list(other, alice).messages), ['hello'])
+  const held = (): number[] => [alice, bob].map(({ id }) => Y.encodeStateAsUpdate(other.document(inboxDocument(id, month)) as Y.Doc).length)
+  const before = held()
+  send(other, { ...alice, key: KEY }, ['bob', 'nobody'])
+  assert.equal(held(), before, 'and nothing is written twice')
+  mergeDesks(desk, other)
+  assert.equal([count(desk, bob), count(other, bob)], [1, 1])
+  assert.equal(list(desk, alice), list(other, alice))
+})
 
 sending('[COO5] a repeat is known after the turn of a month', () => {
   const { desk, alice, bob } = createPair()
