@@ -1,13 +1,12 @@
-// FAULTS C1 and C9 with their counts: browsers that are killed while they send, and profiles that are copied.
+// FAULTS C1 with its counts: browsers that are killed while they send.
 
 import { suite } from 'uvu'
 import { replayOf, runOnCluster } from '../support/cluster-unit.ts'
-import { SENDING_STEPS, type SendingStep, playBrowserKills, playClonedProfile } from '../support/page-faults.ts'
+import { SENDING_STEPS, type SendingStep, playBrowserKills } from '../support/page-faults.ts'
 import { runProgramme } from '../support/programme.ts'
 
 const KILLS = 20
 const KILLS_IN_A_UNIT = 10
-const COPIES = 5
 
 const kills = suite('browser kills, long')
 
@@ -24,22 +23,6 @@ kills(`C1: the browser is killed ${KILLS} times at each step of sending`, async 
         const step = unit.split('/')[0] as SendingStep
         const { findings, wereDrafts } = await playBrowserKills(cluster, Array.from({ length: KILLS_IN_A_UNIT }, () => step))
         return { findings, figures: { faults: KILLS_IN_A_UNIT, 'of these still drafts': wereDrafts } }
-      }),
-  })
-})
-
-kills('C9: a profile with a full outbox is copied', async () => {
-  await runProgramme({
-    id: 'C9',
-    title: 'a profile with 20 messages in its outbox is copied; both go on',
-    promise: 'each comes exactly once, and neither hides what the other writes',
-    units: Array.from({ length: COPIES }, (_, place) => `cloned/${place}`),
-    isReal: true,
-    replay: replayOf('browser/browser-kills.long'),
-    run: (unit) =>
-      runOnCluster(`C9-${unit}`, async (cluster) => {
-        const { findings } = await playClonedProfile(cluster, 20)
-        return { findings, figures: { faults: 1 } }
       }),
   })
 })

@@ -1,5 +1,5 @@
 // FAULTS C2, C3, C6, C7, C8 and C11 with their counts: tabs, sessions and clocks of a browser fail, or its node at the worst
-// moment. C1 and C9 are in browser-kills.long.test.ts, C4 in edges.test.ts, C10 in cluster/client-storm.long.test.ts.
+// moment. C1 and C9 have files of their own, C4 is in edges.test.ts, C10 in cluster/client-storm.long.test.ts.
 
 import { writeFileSync } from 'node:fs'
 import type { Browser } from 'playwright-core'
