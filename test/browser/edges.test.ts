@@ -64,6 +64,27 @@ test('the disk of this device is full: it is said, the text stays in its field a
   await dan.context.close()
 })
 
+test('the data of the browser are cleared while one types: nothing is lost, and what is open is kept again', async ({ browser, cluster }) => {
+  const kim = await openBrowserFor(browser, 'kim')
+  await signUp(kim, cluster.at(0).url)
+  const { page } = kim
+  await writeDraft(page, 'kim', 'before the clearing')
+  const session = await kim.context.newCDPSession(page)
+  await session.send('Storage.clearDataForOrigin', { origin: cluster.at(0).url, storageTypes: 'indexeddb' })
+  await page.waitForTimeout(200)
+  await page.keyboard.type(' and after')
+  assert.is(await page.locator('li.draft textarea').inputValue(), 'before the clearing and after')
+  await page.waitForFunction(async () => (await indexedDB.databases()).some(({ name }) => name?.endsWith('/drafts')))
+  await waitForMail(page, /all saved/)
+  assert.is(await page.locator('.banner').count(), 0)
+  await page.locator('li.draft textarea').press('Control+Enter')
+  await sentState(page, 'and after', /Stored|Opened/).waitFor()
+  await page.reload()
+  await seeMessage(page, 'before the clearing and after')
+  assert.equal(kim.complaints.others, [])
+  await kim.context.close()
+})
+
 test('a browser that keeps nothing: it is said, and everything works as long as a node answers', async ({ browser, cluster }) => {
   const eve = await openBrowserFor(browser, 'eve')
   const { page } = eve

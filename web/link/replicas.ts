@@ -20,6 +20,8 @@ export interface Replica {
 
 const STORE_PREFIX = 'starling/'
 const LOAD_GIVE_UP_MS = 5000
+/** What is opened while the browser still clears is closed again. */
+const REOPEN_MS = 1000
 
 const storeName = (room: string): string => `${STORE_PREFIX}${room}`
 
@@ -34,22 +36,44 @@ export interface ReplicaOptions {
 /** Opens the replica of a room. It counts as one change when loaded from disk with anything in it. */
 export const openReplica = ({ room, isFromNode, onChange }: ReplicaOptions): Replica => {
   const doc = new Y.Doc()
-  const store = new IndexeddbPersistence(storeName(room), doc)
-  const closeChannel = shareWithTabs(room, doc, (origin) => origin === store || isFromNode(origin))
+  let isClosed = false
+  const open = (): IndexeddbPersistence => {
+    const opened = new IndexeddbPersistence(storeName(room), doc)
+    void opened.whenSynced.then(({ db }) => {
+      if (db !== null) db.onclose = reopen
+    })
+    return opened
+  }
+  /** The browser's data were cleared under the page: a store that opens takes in all of its document. */
+  const reopen = (): void => {
+    reopened = store.destroy().then(async () => {
+      await pause(REOPEN_MS)
+      if (isClosed) return
+      store = open()
+      await Promise.race([store.whenSynced, pause(LOAD_GIVE_UP_MS)])
+    })
+  }
+  let store = open()
+  let reopened = Promise.resolve()
+  const loaded = waitForStore(store)
+  const closeChannel = shareWithTabs(room, doc, (origin) => origin instanceof IndexeddbPersistence || isFromNode(origin))
   doc.on('update', (_update: Uint8Array, origin: unknown) => {
     if (!isFromNode(origin)) onChange()
   })
   return {
     doc,
-    loaded: waitForStore(store),
-    flush: () => flushStore(store),
+    loaded,
+    flush: () => reopened.then(() => flushStore(store)),
     close: async () => {
+      isClosed = true
       closeChannel()
       doc.destroy()
       await store.destroy()
     },
   }
 }
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 const waitForStore = (store: IndexeddbPersistence): Promise<'disk' | 'memory'> =>
   new Promise((resolve) => {
