@@ -65,11 +65,11 @@ test('the disk of this device is full: it is said, the text stays in its field a
 })
 
 test('the data of the browser are cleared while one types: nothing is lost, and what is open is kept again', async ({ browser, cluster }) => {
-  const kim = await openBrowserFor(browser, 'kim')
-  await signUp(kim, cluster.at(0).url)
-  const { page } = kim
-  await writeDraft(page, 'kim', 'before the clearing')
-  const session = await kim.context.newCDPSession(page)
+  const lea = await openBrowserFor(browser, 'lea')
+  await signUp(lea, cluster.at(0).url)
+  const { page } = lea
+  await writeDraft(page, 'lea', 'before the clearing')
+  const session = await lea.context.newCDPSession(page)
   await session.send('Storage.clearDataForOrigin', { origin: cluster.at(0).url, storageTypes: 'indexeddb' })
   await page.waitForTimeout(200)
   await page.keyboard.type(' and after')
@@ -81,8 +81,8 @@ test('the data of the browser are cleared while one types: nothing is lost, and 
   await sentState(page, 'and after', /Stored|Opened/).waitFor()
   await page.reload()
   await seeMessage(page, 'before the clearing and after')
-  assert.equal(kim.complaints.others, [])
-  await kim.context.close()
+  assert.equal(lea.complaints.others, [])
+  await lea.context.close()
 })
 
 test('a browser that keeps nothing: it is said, and everything works as long as a node answers', async ({ browser, cluster }) => {
