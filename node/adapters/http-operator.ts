@@ -62,7 +62,8 @@ export const createHttpOperator = ({ readSecrets, emit, log, checksResponses }: 
     const proof = checkProof(headers.authorization, { method, host: headers.host ?? '', url, body: bytes.value }, Date.now())
     if (proof !== 'proven') {
       // From afar anybody may try, as often as he likes: that is no reason to fill a disk.
-      log(isSameMachine(request) ? 'warn' : 'debug', 'operator-refused', { call: type, reason: proof })
+      if (isSameMachine(request)) log('warn', 'operator-refused', { call: type, reason: proof })
+      else log('debug', 'operator-refused', { call: type, reason: proof })
       return writeProblem(response, 'unauthorized', { detail: WHY[proof] })
     }
     const query = readQuery(url)
