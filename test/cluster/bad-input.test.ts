@@ -112,7 +112,7 @@ requests('[COO7] wrong tokens are refused by every call that needs one, and leav
   await mustAsk(204, cluster.at(1), 'DELETE', '/api/sessions/current', { token: ended })
   const bodies: Record<string, unknown> = {
     'PATCH /api/me': { password: 'x' }, 'DELETE /api/me': { password: 'x' }, 'POST /api/inbox/open': { count: 1 }, 'POST /api/drafts/send': { selected: true },
-    'POST /api/messages': { to: ['ben'], text: 'x' },
+    'POST /api/messages': { to: ['ben'], text: 'x' }, 'POST /api/me/recovery-codes': { password: 'x' },
   }
   const rows = calls.filter(({ needsToken }) => needsToken).flatMap(({ method, path }) =>
     ([['no token', undefined], ['a made-up token', 'A'.repeat(43)], ['an ended one', ended], ["an account's id as token", ben.id]] as const).map(
