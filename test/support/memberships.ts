@@ -93,6 +93,8 @@ const ACTS: { readonly [Name in Change]: (cluster: Cluster, pid: number, random:
   },
   'a machine is replaced': async (cluster, pid) => {
     await cluster.kill(pid)
+    // Another directory is refused as long as the node before it may be there.
+    for (const other of cluster.pids) if (other !== pid) await cluster.waitCluster(other, ({ nodes }) => nodes.find((row: { pid: number }) => row.pid === pid)?.status === 'down')
     rmSync(cluster.at(pid).dataDir, { recursive: true, force: true })
     await cluster.revive(pid)
     const { stdout } = await runNode(['members', 'list', '-o', 'json', '--url', cluster.at((pid + 1) % 3).url, '--secret-file', secretOf(cluster)], { env: TEST_ENV })
