@@ -77,7 +77,7 @@ export const DEFAULTS = {
   purgeEveryMs: 86_400_000,
   rateLimits: true,
   registration: 'open',
-  documentMemoryBytes: 128 * 1024 * 1024,
+  documentMemoryBytes: 256 * 1024 * 1024,
   diffPartBytesMax: 4 * 1024 * 1024
 } as const satisfies Partial<Config>
 

@@ -25,6 +25,9 @@ const UPDATES_FOR_PULL_MAX = 4_096
 /** Rewriting so many bytes of rows takes about as long as applying one update. */
 const BYTES_PER_UPDATE = 1_024
 const UNLOAD_EVERY_MS = 1_000
+/** What was used so lately is in use, and would only be read again: it stays up to a few times the budget. */
+const IN_USE_MS = 2_000
+const BUDGETS_IN_USE_MAX = 4
 
 /** Transaction origins. A number is the attached client the update came from. */
 const OWN = 'own'
@@ -364,8 +367,10 @@ const unloadIdle = (node: NodeState): void => {
   let excess = -node.config.documentMemoryBytes
   for (const { name } of mailboxes) excess += memoryOf(documents.heads.get(name)?.bytes ?? 0)
   if (excess <= 0) return
+  const spare = (BUDGETS_IN_USE_MAX - 1) * node.config.documentMemoryBytes
   for (const loaded of mailboxes.sort((a, b) => a.usedMs - b.usedMs)) {
-    if (excess <= 0) return
+    const isInUse = node.now.monotonicMs - loaded.usedMs < IN_USE_MS
+    if (excess <= (isInUse ? spare : 0)) return
     const head = documents.heads.get(loaded.name)
     const isStored = (head?.seq ?? 0) <= commits.settledThrough
     if (loaded.pins > 0 || !isStored || hasGap(loaded) || documents.quarantined.has(loaded.name)) continue

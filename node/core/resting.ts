@@ -45,6 +45,7 @@ const putToRest = (node: NodeState, resting: RestingDocument, update: Uint8Array
   updates.push(update)
   if (client === null) resting.onlySends = false
   resting.latestMs = node.now.monotonicMs
+  loaded.usedMs = node.now.monotonicMs
   node.documents.resting.set(loaded.name, resting)
   node.documents.loaded.delete(loaded.name)
   for (const id of ids) loaded.heard?.add(id)
